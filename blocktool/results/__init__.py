@@ -1,0 +1,1 @@
+"""The answers, as plain frozen dataclasses. Nothing here imports torch."""

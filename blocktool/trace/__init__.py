@@ -1,0 +1,1 @@
+"""One run of a module without data, and the record of every operation in it."""

@@ -1,0 +1,227 @@
+"""Scaled dot-product attention as the device in question would run it.
+
+On the meta device ``scaled_dot_product_attention`` takes the unfused path, whose operations and
+memory are not those of a real device. While a trace runs, the composite operation is routed to
+the kernel that the chosen device would take, for every way of calling it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, get_args
+
+import torch
+
+from blocktool.errors import UsageError
+from blocktool.results.trace import AttentionDevice
+
+_CPU_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_HALF = (torch.bfloat16, torch.float16)
+
+Attention = Callable[..., torch.Tensor]
+
+
+def attention_for(device: str) -> Attention:
+    """The attention of ``"cpu"``, ``"cuda"`` or ``"math"`` (the unfused path).
+
+    Raises:
+        UsageError: for another name.
+    """
+    choices: dict[str, Attention] = {"cpu": _cpu, "cuda": _cuda, "math": _math}
+    if device not in choices:
+        raise UsageError(
+            f"unknown attention device '{device}'",
+            hint=f"choose one of {', '.join(get_args(AttentionDevice))}",
+        )
+    return choices[device]
+
+
+@contextmanager
+def attention_routed(attention: Attention) -> Iterator[None]:
+    """Send ``scaled_dot_product_attention`` on meta tensors to ``attention`` for a while.
+
+    The fast paths of ``nn.MultiheadAttention`` and ``nn.TransformerEncoderLayer`` are switched
+    off meanwhile, so that attention is seen as what it consists of.
+    """
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    library = torch.library.Library("aten", "IMPL")  # noqa: TOR901 (scoped by the finally below)
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        # Not "Meta": in inference mode the recorder meets the composite operation itself.
+        library.impl("scaled_dot_product_attention", attention, "AutogradMeta")
+        yield
+    finally:
+        library._destroy()
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+def _math(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    out: torch.Tensor = torch.ops.aten._scaled_dot_product_attention_math(
+        query,
+        key,
+        value,
+        _additive(attn_mask, query),
+        dropout_p,
+        is_causal,
+        scale=scale,
+        enable_gqa=enable_gqa,
+    )[0]
+    return out
+
+
+def _additive(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | None:
+    """A boolean mask as the additive one that torch makes of it before the unfused path."""
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    new = torch.zeros_like(mask, dtype=query.dtype)
+    return new.masked_fill_(mask.logical_not(), float("-inf"))
+
+
+def _dense(*tensors: torch.Tensor) -> bool:
+    return all(
+        t.dim() == 4 and t.stride(-1) == 1 and t.shape[1] > 0 and t.shape[2] > 0 for t in tensors
+    )
+
+
+def cpu_takes_flash(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None,
+    dropout_p: float,
+    enable_gqa: bool,
+) -> bool:
+    """Whether the CPU runs its flash kernel: 4-D, equal head sizes, rows in a dense last
+    dimension, no dropout, no mask that needs a gradient (ATen, sdp_utils_cpp.cpp)."""
+    if not _dense(query, key, value) or query.dtype not in _CPU_DTYPES or dropout_p > 0:
+        return False
+    if not query.dtype == key.dtype == value.dtype:
+        return False
+    if query.shape[0] != key.shape[0] or key.shape[:3] != value.shape[:3]:
+        return False
+    if enable_gqa:
+        if key.shape[1] == 0 or query.shape[1] % key.shape[1]:
+            return False
+    elif query.shape[1] != key.shape[1]:
+        return False
+    if not query.shape[-1] == key.shape[-1] == value.shape[-1]:
+        return False
+    if attn_mask is None:
+        return True
+    if attn_mask.requires_grad and torch.is_grad_enabled():
+        return False
+    return attn_mask.dim() in (2, 4) and all(
+        m in (1, n)
+        for m, n in zip(
+            reversed(attn_mask.shape), (key.shape[2], query.shape[2], query.shape[1], query.shape[0])
+        )
+    )
+
+
+def _cpu(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    if not cpu_takes_flash(query, key, value, attn_mask, dropout_p, enable_gqa):
+        return _math(
+            query,
+            key,
+            value,
+            attn_mask,
+            dropout_p,
+            is_causal,
+            scale=scale,
+            enable_gqa=enable_gqa,
+        )
+    out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query,
+        key,
+        value,
+        dropout_p,
+        is_causal,
+        attn_mask=_additive(attn_mask, query),
+        scale=scale,
+    )[0]
+    return out
+
+
+def _cuda(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    """Flash in half precision without a mask, the memory-efficient kernel otherwise, the unfused
+    path in float64 or for shapes that neither takes (ATen, cuda/sdp_utils.cpp)."""
+    equal_heads = query.dim() == 4 and key.dim() == 4 and query.shape[1] == key.shape[1]
+    fits = _dense(query, key, value) and query.dtype == key.dtype == value.dtype
+    head_dims = (query.shape[-1], key.shape[-1], value.shape[-1])
+    if (
+        fits
+        and query.dtype in _HALF
+        and attn_mask is None
+        and (equal_heads or enable_gqa)
+        and len(set(head_dims)) == 1
+        and head_dims[0] <= 256
+    ):
+        return _cuda_flash(query, key, value, dropout_p, is_causal, scale)
+    if fits and equal_heads and query.dtype in (*_HALF, torch.float32):
+        needs_logsumexp = torch.is_grad_enabled() and any(
+            t.requires_grad for t in (query, key, value)
+        )
+        bias = _additive(attn_mask, query)
+        if bias is not None:
+            bias = bias.expand(query.shape[0], query.shape[1], query.shape[2], key.shape[2])
+        out: torch.Tensor = torch.ops.aten._scaled_dot_product_efficient_attention(
+            query, key, value, bias, needs_logsumexp, dropout_p, is_causal, scale=scale
+        )[0]
+        return out
+    return _math(
+        query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+    )
+
+
+def _cuda_flash(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    dropout_p: float,
+    is_causal: bool,
+    scale: float | None,
+) -> torch.Tensor:
+    """The flash kernel wants head sizes in eights: torch pads, and cuts the result."""
+    head_dim = query.shape[-1]
+    missing = -head_dim % 8
+    if missing:
+        scale = head_dim**-0.5 if scale is None else scale
+        query, key, value = (
+            torch.nn.functional.pad(t, (0, missing)) for t in (query, key, value)
+        )
+    arguments: tuple[Any, ...] = (query, key, value, dropout_p, is_causal, False)
+    out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention(
+        *arguments, scale=scale
+    )[0]
+    return out[..., :head_dim] if missing else out

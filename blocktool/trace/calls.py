@@ -1,0 +1,134 @@
+"""Follows the calls of modules while a trace runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from blocktool.results.specs import TensorSpec
+from blocktool.results.trace import ModuleCall
+from blocktool.trace.recorder import Recorder
+from blocktool.trace.structure import dtype_name, named_tensors
+
+
+class CallTracker:
+    """Keeps the stack of module calls; a module that is used twice has two calls.
+
+    A module registered under several paths is given the one that lies under its caller.
+    """
+
+    def __init__(self, root: nn.Module, recorder: Recorder) -> None:
+        self.calls: list[ModuleCall] = []
+        self.unregistered: dict[str, nn.Module] = {}
+        """Modules that ran but are not registered under the root, by the path they were given."""
+        self.failed_path: str | None = None
+        """The innermost module that was running when the forward raised."""
+        self._recorder = recorder
+        self._paths: dict[int, list[str]] = {}
+        for path, module in root.named_modules(remove_duplicate=False):
+            self._paths.setdefault(id(module), []).append(path)
+
+    @contextmanager
+    def tracking(self) -> Iterator[None]:
+        """Intercept ``nn.Module.__call__`` on this thread."""
+        original = nn.Module.__call__
+        thread = threading.get_ident()
+
+        def tracked(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != thread:
+                return original(module, *args, **kwargs)
+            index = self._enter(module, args, kwargs)
+            try:
+                out = original(module, *args, **kwargs)
+            except BaseException:
+                if self.failed_path is None:
+                    self.failed_path = self.calls[index].path
+                self._recorder.call_stack.pop()
+                raise
+            self._leave(index, out)
+            return out
+
+        nn.Module.__call__ = tracked  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            nn.Module.__call__ = original  # type: ignore[method-assign]
+
+    def _path(self, module: nn.Module, caller: str) -> str:
+        paths = self._paths.get(id(module))
+        if paths is None:
+            path = f"{caller}.<{type(module).__name__}>" if caller else f"<{type(module).__name__}>"
+            while self.unregistered.setdefault(path, module) is not module:
+                path += "'"
+            self._paths[id(module)] = [path]
+            return path
+        if len(paths) > 1:
+            under = [path for path in paths if path.startswith(f"{caller}.")] if caller else paths
+            return min(under or paths, key=len)
+        return paths[0]
+
+    def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+        recorder = self._recorder
+        stack = recorder.call_stack
+        parent = stack[-1] if stack else -1
+        index = len(self.calls)
+        path = self._path(module, self.calls[parent].path if parent >= 0 else "")
+        specs, storages = self._describe(args, kwargs)
+        now = len(recorder.ops)
+        self.calls.append(
+            ModuleCall(
+                index,
+                path,
+                parent,
+                "recompute" if recorder.phase == "backward" else recorder.phase,
+                specs,
+                (),
+                storages,
+                (),
+                now,
+                now,
+            )
+        )
+        stack.append(index)
+        return index
+
+    def _leave(self, index: int, out: Any) -> None:
+        self._recorder.call_stack.pop()
+        specs, storages = self._describe((out,), {})
+        call = self.calls[index]
+        self.calls[index] = ModuleCall(
+            index,
+            call.path,
+            call.parent,
+            call.phase,
+            call.inputs,
+            specs,
+            call.input_storages,
+            storages,
+            call.first_op,
+            len(self._recorder.ops),
+        )
+
+    def _describe(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[TensorSpec, ...], tuple[int, ...]]:
+        specs: list[TensorSpec] = []
+        storages: list[int] = []
+        index = self._recorder.storages.index
+        for value in args:
+            if type(value) is torch.Tensor:
+                specs.append(TensorSpec(tuple(value.shape), dtype_name(value.dtype)))
+                storages.append(index(value))
+            else:
+                for name, tensor in named_tensors(value):
+                    specs.append(TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), name))
+                    storages.append(index(tensor))
+        for name, tensor in named_tensors(kwargs):
+            specs.append(TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), name))
+            storages.append(index(tensor))
+        return tuple(specs), tuple(storages)

@@ -1,0 +1,134 @@
+"""Gathers a module's state and the lives of storages into plain records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from blocktool.results.trace import Category, ModuleInfo, StateTensor, StorageLife
+from blocktool.trace.recorder import Storages
+from blocktool.trace.structure import dtype_name
+
+_DETAIL_LENGTH = 160
+
+
+class State:
+    """The modules of a tree and their tensors, each tensor once however often it is registered.
+
+    Made before the run, so that its storages count as older than every operation, and refreshed
+    after it: lazy modules take their shape while they run.
+    """
+
+    def __init__(self, module: nn.Module, storages: Storages) -> None:
+        self._storages = storages
+        self.modules: tuple[ModuleInfo, ...] = ()
+        self.tensors: tuple[StateTensor, ...] = ()
+        self.category: dict[int, Category] = {}
+        self.gradients: list[int] = []
+        for tensor in (*module.parameters(), *module.buffers()):
+            if not is_lazy(tensor):
+                self._note(tensor, "buffers")
+
+    def _note(self, tensor: torch.Tensor, category: Category) -> None:
+        index = self._storages.index(tensor)
+        if self.category.get(index) != "parameters":
+            self.category[index] = category
+
+    def refresh(self, module: nn.Module, unregistered: Mapping[str, nn.Module]) -> None:
+        """Read modules and tensors as they are after the run."""
+        tensors: list[StateTensor] = []
+        index_of: dict[int, int] = {}
+        infos: list[ModuleInfo] = []
+
+        def number(tensor: torch.Tensor, path: str, buffer: bool) -> int:
+            index = index_of.get(id(tensor))
+            if index is not None:
+                return index
+            index = index_of[id(tensor)] = len(tensors)
+            lazy = is_lazy(tensor)
+            numel = 0 if lazy else tensor.numel()
+            tensors.append(
+                StateTensor(
+                    path,
+                    () if lazy else tuple(tensor.shape),
+                    dtype_name(tensor.dtype),
+                    numel,
+                    numel * tensor.element_size(),
+                    tensor.requires_grad and not buffer,
+                    buffer,
+                )
+            )
+            if not lazy:
+                self._note(tensor, "buffers" if buffer else "parameters")
+                if not buffer and tensor.grad is not None:
+                    self.gradients.append(self._storages.index(tensor.grad))
+            return index
+
+        def info(path: str, submodule: nn.Module) -> ModuleInfo:
+            prefix = f"{path}." if path else ""
+            return ModuleInfo(
+                path,
+                type(submodule).__name__,
+                tuple(
+                    number(t, prefix + name, False)
+                    for name, t in submodule._parameters.items()
+                    if t is not None
+                ),
+                tuple(
+                    number(t, prefix + name, True)
+                    for name, t in submodule._buffers.items()
+                    if t is not None
+                ),
+                _detail(submodule),
+            )
+
+        for path, submodule in module.named_modules(remove_duplicate=False):
+            infos.append(info(path, submodule))
+        for path, submodule in unregistered.items():
+            infos.append(info(path, submodule))
+        self.modules = tuple(infos)
+        self.tensors = tuple(tensors)
+
+
+def _detail(module: nn.Module) -> str:
+    """What the module says of itself; a user's ``extra_repr`` may fail, and is then left out."""
+    if type(module).extra_repr is nn.Module.extra_repr:
+        return ""
+    try:
+        text = module.extra_repr()
+    except Exception:
+        return ""
+    text = " ".join(str(text).split())
+    return text if len(text) <= _DETAIL_LENGTH else f"{text[: _DETAIL_LENGTH - 3]}..."
+
+
+def storage_lives(
+    storages: Storages,
+    state: State,
+    inputs: Sequence[int],
+    optimizer_state: Sequence[torch.Tensor],
+) -> tuple[StorageLife, ...]:
+    """Every storage with its category. What existed before the run and is neither parameter nor
+    input counts as a buffer; what a step of the optimizer leaves behind, as optimizer state."""
+    category: dict[int, Category] = dict(state.category)
+    for index in inputs:
+        category.setdefault(index, "inputs")
+    for index in state.gradients:
+        category[index] = "gradients"
+    for tensor in optimizer_state:
+        category[storages.index(tensor)] = "optimizer"
+    return tuple(
+        StorageLife(
+            index,
+            nbytes,
+            born,
+            died,
+            category.get(index, "buffers" if born < 0 else "activations"),
+        )
+        for index, (nbytes, born, died) in enumerate(
+            zip(storages.nbytes, storages.born, storages.died)
+        )
+    )

@@ -1,0 +1,66 @@
+"""Tells a limit of running without data from a mistake in the module or its inputs."""
+
+from __future__ import annotations
+
+import torch
+
+_SIGNS = (
+    "meta tensor",
+    "meta device",
+    "'Meta' backend",
+    "on meta",
+    "no data",
+    "meta and",
+    "and meta",
+    "device type meta",
+    "device meta",
+    "FakeTensor",
+    "fake tensor",
+    "Expected all tensors to be on the same device",
+    "Unhandled FakeTensor",
+    "device type of values",
+    "storage of size 0",
+    "doesn't have storage",
+    "Cannot access data pointer",
+    "unbacked",
+    "data-dependent",
+)
+
+
+def needs_data(error: BaseException) -> bool:
+    """Whether ``error`` arose because there was no data, so that the next rung may do better."""
+    if isinstance(error, NotImplementedError):
+        return True
+    name = type(error).__name__
+    if name in ("DynamicOutputShapeException", "DataDependentOutputException") or (
+        type(error).__module__.startswith("torch._subclasses")
+    ):
+        return True
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        text = str(cause)
+        if any(sign in text for sign in _SIGNS):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return _raised_in_meta_kernel(error)
+
+
+def _raised_in_meta_kernel(error: BaseException) -> bool:
+    """A bug of the stand-in kernels themselves, rather than a check that they made."""
+    if isinstance(error, (RuntimeError, ValueError, IndexError)) or error.__traceback__ is None:
+        return False
+    traceback = error.__traceback__
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    file = traceback.tb_frame.f_code.co_filename
+    return file.startswith(torch.__path__[0]) and any(
+        part in file for part in ("_meta_registrations", "_refs", "_decomp", "_prims", "_subclasses")
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an exception's text, with its type where the text alone is not clear."""
+    text = str(error).strip().split("\n", 1)[0].strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,143 @@
+"""``trace``: one run of a module, and the record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from blocktool.errors import BlocktoolError, InputError, TraceError, UsageError
+from blocktool.results.trace import Fallback, Mode, OpTrace
+from blocktool.trace.attention import attention_for
+from blocktool.trace.failures import forward_error
+from blocktool.trace.inputs import Inputs, call_arguments
+from blocktool.trace.limits import needs_data, one_line
+from blocktool.trace.optimizers import optimizer_factory
+from blocktool.trace.run import Plan, Run
+
+
+def trace(
+    module: nn.Module,
+    inputs: Inputs,
+    *,
+    mode: Mode = "forward",
+    device: str = "meta",
+    dtype: str | None = None,
+    attention: str = "cpu",
+    optimizer: str | None = None,
+    input_grad: bool = False,
+    name: str | None = None,
+    rebuild: Callable[[], nn.Module] | None = None,
+) -> OpTrace:
+    """Run ``module`` once and record every operation.
+
+    Args:
+        module: any ``nn.Module``. It is left exactly as it was found, also after an exception.
+        inputs: a tensor, a shape, a :class:`~blocktool.results.specs.TensorSpec`, a sequence of
+            positional arguments of these (or of anything else), or a mapping of keyword arguments.
+        mode: ``"forward"`` runs in eval mode without gradients; ``"training"`` runs in train
+            mode (train flags of submodules are kept where the module is in train mode already),
+            forward and backward, and a step of ``optimizer`` where one is named.
+        device: ``"meta"`` climbs the ladder: meta, then fake tensors, then real ones on CPU.
+            ``"fake"``, ``"cpu"``, ``"cuda"``, ... use that rung alone.
+        dtype: the floating dtype of parameters, buffers and inputs (``"bfloat16"``); theirs if None.
+        attention: the device whose attention kernels the trace without data assumes.
+        optimizer: ``"sgd"``, ``"adam"``, ...: with ``mode="training"``, one step of it.
+        input_grad: whether the inputs need a gradient, too (only where they are floating).
+        name: how the target is called in results; the class name if None.
+        rebuild: makes the module anew with values, for the rung that needs them. The module then
+            counts as ours, and is not copied before it is run.
+
+    Raises:
+        ModuleError: the module's own forward raised; ``details`` keeps the user's lines.
+        InputError: the inputs are malformed.
+        TraceError: no rung of the ladder held.
+        UsageError: an unknown mode, device, dtype, optimizer or attention device.
+    """
+    arguments = call_arguments(inputs)
+    module, notes = _unwrapped(module)
+    attention_for(attention)
+    plan = Plan(
+        module=module,
+        arguments=arguments,
+        mode=_checked_mode(mode, optimizer),
+        dtype=_torch_dtype(dtype),
+        attention=attention,
+        optimizer=optimizer,
+        input_grad=input_grad,
+        name=name or type(module).__name__,
+        rebuild=rebuild,
+        notes=tuple(notes),
+    )
+    fallbacks: list[Fallback] = []
+    rungs = ("meta", "fake", "cpu") if device == "meta" else (_checked_device(device),)
+    for rung in rungs:
+        run = Run(plan, rung, tuple(fallbacks))
+        try:
+            return run.result()
+        except BlocktoolError:
+            raise
+        except Exception as error:
+            if run.stage is None:
+                raise
+            if rung not in ("meta", "fake") or not needs_data(error):
+                raise forward_error(error, plan.name, run.failed_path, arguments) from error
+            if rung == rungs[-1]:
+                raise TraceError(
+                    f"cannot be traced on {rung} tensors: {one_line(error)}",
+                    hint="leave out --device to let the trace fall back to real tensors",
+                ) from error
+            fallbacks.append(Fallback(rung, _reason(error, run.failed_path)))
+    raise AssertionError("the last rung returns or raises")
+
+
+def _reason(error: BaseException, path: str | None) -> str:
+    return f"in {path}: {one_line(error)}" if path else one_line(error)
+
+
+def _checked_mode(mode: Mode, optimizer: str | None) -> Mode:
+    if mode not in ("forward", "training"):
+        raise UsageError(f"unknown mode '{mode}'", hint="choose forward or training")
+    if optimizer is not None:
+        optimizer_factory(optimizer)
+        if mode != "training":
+            raise UsageError(
+                "an optimizer steps only in training mode", hint="add --mode training"
+            )
+    return mode
+
+
+def _torch_dtype(dtype: str | None) -> torch.dtype | None:
+    if dtype is None:
+        return None
+    found = getattr(torch, dtype, None)
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise UsageError(
+            f"unknown floating dtype '{dtype}'", hint="for example float32, bfloat16 or float16"
+        )
+    return found
+
+
+def _checked_device(device: str) -> str:
+    if device == "fake":
+        return device
+    try:
+        kind = torch.device(device)
+        torch.empty(0, device=kind)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(
+            f"device '{device}' cannot be used: {one_line(error)}",
+            hint="meta (the default) needs no device; --attention cuda predicts a GPU's kernels",
+        ) from error
+    return str(kind)
+
+
+def _unwrapped(module: nn.Module) -> tuple[nn.Module, list[str]]:
+    """A compiled module is traced as what it was compiled from: the trace must not touch it."""
+    if not isinstance(module, nn.Module):
+        raise InputError(f"not an nn.Module: {type(module).__name__}")
+    original = getattr(module, "_orig_mod", None)
+    if isinstance(original, nn.Module):
+        return original, ["compiled module: traced as it was before compilation"]
+    return module, []
