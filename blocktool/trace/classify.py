@@ -117,7 +117,9 @@ class OpTraits:
 def _kind_and_work(
     func: Any, namespace: str, stem: str, returns_alias: bool
 ) -> tuple[OpKind, work.Work]:
-    if namespace not in ("aten", "prims", "prim"):
+    if namespace in ("prim", "profiler"):
+        return "bookkeeping", work.nothing
+    if namespace not in ("aten", "prims"):
         return ("view", work.nothing) if returns_alias else ("uncovered", work.nothing)
     tables: tuple[tuple[OpKind, dict[str, work.Work]], ...] = (
         ("normalization", work.NORMALIZATION),
@@ -138,7 +140,7 @@ def _kind_and_work(
     for kind, members in names:
         if stem in members:
             return kind, work.nothing
-    if returns_alias or torch.Tag.inplace_view in func.tags or namespace == "prim":
+    if returns_alias or torch.Tag.inplace_view in func.tags:
         return "view", work.nothing
     if torch.Tag.pointwise in func.tags and not _reduces(func, stem):
         return "elementwise", work.per_output()

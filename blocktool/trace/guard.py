@@ -97,7 +97,9 @@ def substitute_tensors(module: nn.Module, stand_in: Callable[[torch.Tensor], Any
                 if tensor is not None:
                     registry[name] = replaced(tensor)  # type: ignore[index]
         for name, value in attributes.items():
-            if name in _REGISTRIES or not isinstance(value, (torch.Tensor, list, tuple, dict)):
+            if not isinstance(value, (torch.Tensor, list, tuple, dict)) or name in _REGISTRIES:
+                continue
+            if not isinstance(value, torch.Tensor) and not value:
                 continue
             if next(named_tensors(value), None) is not None:
                 attributes[name] = map_tensors(value, replaced)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from blocktool.errors import TraceError
 from blocktool.results.trace import Fallback, Mode, OpTrace
@@ -104,13 +105,15 @@ class Run:
             fast=self._rung == "meta",
             attention=None if self._real else attention_for(plan.attention),
         )
+        tracker = self._tracker = CallTracker(module, recorder)
+        runner = self._runner = _Phases(module, arguments, recorder, tracker)
+        if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
+            runner.settle()
         state = State(module, recorder.storages)
         input_storages = [
             recorder.storages.index(tensor)
             for _, tensor in named_tensors([arguments.args, arguments.kwargs])
         ]
-        tracker = self._tracker = CallTracker(module, recorder)
-        runner = self._runner = _Phases(module, arguments, recorder, tracker)
         out = runner.training(plan.optimizer) if plan.mode == "training" else runner.forward()
         state.refresh(module, tracker.unregistered)
         lives = storage_lives(recorder.storages, state, input_storages, runner.optimizer_state)
@@ -163,6 +166,13 @@ class _Phases:
             out = self._module(*self._arguments.args, **self._arguments.kwargs)
         self.stage = None
         return out
+
+    def settle(self) -> None:
+        """Let lazy modules take their shapes before anything is recorded."""
+        self.stage = "forward"
+        with torch.no_grad():
+            self._module(*self._arguments.args, **self._arguments.kwargs)
+        self.stage = None
 
     def forward(self) -> Any:
         """In eval mode, without gradients."""

@@ -1,0 +1,54 @@
+"""The functions behind ``blocktool.trace`` and ``blocktool.summarize``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blocktool.analysis.summary import summarize_trace
+from blocktool.results.summary import Summary
+from blocktool.results.trace import Mode
+from blocktool.trace.tracer import trace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from blocktool.trace.inputs import Inputs
+
+__all__ = ["summarize", "trace"]
+
+
+def summarize(
+    module: nn.Module,
+    inputs: Inputs,
+    *,
+    mode: Mode = "forward",
+    device: str = "meta",
+    dtype: str | None = None,
+    attention: str = "cpu",
+    optimizer: str | None = None,
+    input_grad: bool = False,
+    name: str | None = None,
+) -> Summary:
+    """What ``module`` is: parameters, MACs, FLOPs, activations, bytes and predicted peak memory.
+
+    Arguments and errors are those of :func:`blocktool.trace.tracer.trace`. The module is left
+    exactly as it was found.
+
+    >>> from torch import nn
+    >>> import blocktool
+    >>> blocktool.summarize(nn.Conv2d(8, 16, 3, padding=1), (2, 8, 10, 10)).totals.macs
+    230400
+    """
+    return summarize_trace(
+        trace(
+            module,
+            inputs,
+            mode=mode,
+            device=device,
+            dtype=dtype,
+            attention=attention,
+            optimizer=optimizer,
+            input_grad=input_grad,
+            name=name,
+        )
+    )
