@@ -73,7 +73,7 @@ def _import_target(name: str, values: dict[str, object]) -> Target:
 
 
 def _is_block(name: str) -> bool:
-    """Whether the catalog knows the name, so that a folder called ``conv`` does not hide a block."""
+    """Whether the catalog knows the name: a folder called ``conv`` must not hide the block."""
     from blocktool.targets.catalog import find_block
 
     try:

@@ -51,6 +51,8 @@ def load_value(text: str) -> object:
         return None if node is None else _construct(node)
     except yaml.YAMLError as error:
         raise ValueError(getattr(error, "problem", None) or "cannot be read") from None
+    except RecursionError:  # an alias that contains itself, or very deep nesting
+        raise ValueError("nested too deeply") from None
 
 
 def _construct(node: object) -> object:
