@@ -9,7 +9,8 @@ from blocktool.results.trace import OpTrace, StorageLife
 
 
 def live_bytes(trace: OpTrace) -> list[int]:
-    """Bytes that are live while each operation runs: its inputs, outputs and all that is kept.
+    """Bytes that are live while each operation runs: its inputs, outputs and workspace, and all
+    that is kept.
 
     Optimizer state counts from the start, as it does from the second step on.
     """
@@ -24,9 +25,9 @@ def live_bytes(trace: OpTrace) -> list[int]:
             change[max(life.died, start, 0) + 1] -= life.nbytes
     live: list[int] = []
     total = 0
-    for difference in change[:count]:
+    for difference, op in zip(change, trace.ops):
         total += difference
-        live.append(total)
+        live.append(total + op.workspace_bytes)
     return live
 
 
@@ -43,7 +44,7 @@ def peak_memory(trace: OpTrace) -> PeakMemory:
         held: Counter[str] = Counter()
         for life in trace.storages:
             held[life.category] += life.nbytes
-        return _peak(sum(held.values()), "forward", "", "", held)
+        return _peak(sum(held.values()), "forward", "", "", held, 0)
     peak = max(live)
     moment = live.index(peak)
     held = Counter()
@@ -51,10 +52,12 @@ def peak_memory(trace: OpTrace) -> PeakMemory:
         if _lives_at(life, moment):
             held[life.category] += life.nbytes
     op = trace.ops[moment]
-    return _peak(peak, op.phase, op.op, trace.calls[op.call].path, held)
+    return _peak(peak, op.phase, op.op, trace.calls[op.call].path, held, op.workspace_bytes)
 
 
-def _peak(total: int, phase: str, op: str, module: str, held: Counter[str]) -> PeakMemory:
+def _peak(
+    total: int, phase: str, op: str, module: str, held: Counter[str], workspace: int
+) -> PeakMemory:
     return PeakMemory(
         peak_live_bytes=total,
         phase=phase,
@@ -66,4 +69,5 @@ def _peak(total: int, phase: str, op: str, module: str, held: Counter[str]) -> P
         activations=held["activations"],
         gradients=held["gradients"],
         optimizer=held["optimizer"],
+        workspace=workspace,
     )

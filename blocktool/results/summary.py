@@ -15,8 +15,9 @@ class Totals:
     """The whole module. One MAC is two FLOPs; both are given.
 
     ``macs`` counts contractions (convolution, matrix product, attention) without bias, over all
-    phases that were traced. ``peak_live_bytes`` is the largest sum of live tensor bytes:
-    allocator rounding, workspaces and device context are not in it.
+    phases that were traced. ``peak_live_bytes`` is the largest sum of live tensor bytes, with the
+    copies that CPU convolutions make; allocator rounding, scratchpads, the workspaces of other
+    devices and the device's context are not in it.
     """
 
     params: int
@@ -63,6 +64,9 @@ class PeakMemory:
     activations: int
     gradients: int
     optimizer: int
+    workspace: int
+    """Copies that the running kernel makes for itself and frees again, where they are known
+    (oneDNN's convolutions on CPU)."""
 
 
 @dataclass(frozen=True, slots=True)

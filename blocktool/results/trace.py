@@ -61,6 +61,8 @@ class OpRecord:
     read_bytes: int
     written_bytes: int
     new_bytes: int
+    workspace_bytes: int = 0
+    """Held by the kernel at its own peak beside inputs and outputs, where that is known."""
 
     @property
     def flops(self) -> int:

@@ -15,6 +15,7 @@ from blocktool.trace.attention import Attention
 from blocktool.trace.classify import OpTraits, traits_of
 from blocktool.trace.shapes import ShapeMemo
 from blocktool.trace.structure import dtype_name, named_tensors
+from blocktool.trace.workspace import Workspace, no_workspace
 
 _MEMO = ShapeMemo()
 _SHAPELESS = (UninitializedParameter, UninitializedBuffer)
@@ -79,7 +80,9 @@ class Recorder(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, *, fast: bool, attention: Attention | None) -> None:
+    def __init__(
+        self, *, fast: bool, attention: Attention | None, workspace: Workspace = no_workspace
+    ) -> None:
         super().__init__()
         self.ops: list[OpRecord] = []
         self.storages = Storages()
@@ -89,6 +92,7 @@ class Recorder(TorchDispatchMode):
         """Module call by id of a parameter, for gradients as they are accumulated."""
         self._fast = fast
         self._attention = attention
+        self._workspace = workspace
         self._call_of_node: dict[int, int] = {}
 
     def __torch_dispatch__(
@@ -129,7 +133,7 @@ class Recorder(TorchDispatchMode):
         out = _MEMO.answer(key)
         if out is NotImplemented:
             out = func(*args, **kwargs)
-            _MEMO.learn(key, out)
+            _MEMO.learn(key, args, out)
         return out
 
     def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -203,6 +207,7 @@ class Recorder(TorchDispatchMode):
                 read,
                 written,
                 new_bytes,
+                self._workspace(traits.name, args, out) if traits.macs is not None else 0,
             )
         )
 

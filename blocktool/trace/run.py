@@ -23,6 +23,7 @@ from blocktool.trace.optimizers import optimizer_factory
 from blocktool.trace.recorder import Recorder
 from blocktool.trace.standins import StandIn, with_data, without_data
 from blocktool.trace.structure import named_tensors, specs_of
+from blocktool.trace.workspace import cpu_workspace, no_workspace
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class Run:
                 stack.enter_context(attention_routed(attention_for(plan.attention)))
             return self._traced(module)
 
+    def _kernels(self) -> str:
+        """Whose kernels the trace shows: those of the device, or those it was told to assume."""
+        return str(self._device()) if self._real else self._plan.attention
+
     def _device(self) -> torch.device:
         return torch.device("cpu" if self._rung == "fake" else self._rung)
 
@@ -104,6 +109,7 @@ class Run:
         recorder = Recorder(
             fast=self._rung == "meta",
             attention=None if self._real else attention_for(plan.attention),
+            workspace=cpu_workspace if self._kernels() == "cpu" else no_workspace,
         )
         tracker = self._tracker = CallTracker(module, recorder)
         runner = self._runner = _Phases(module, arguments, recorder, tracker)
@@ -124,7 +130,7 @@ class Run:
             mode=plan.mode,
             traced_on=self._rung,
             fallbacks=self._fallbacks,
-            attention=str(self._device()) if self._real else plan.attention,
+            attention=self._kernels(),
             optimizer=plan.optimizer,
             environment=environment(),
             inputs=_named(arguments),

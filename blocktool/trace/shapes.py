@@ -398,8 +398,11 @@ class ShapeMemo:
         )
         return tensors[0] if single else tensors
 
-    def learn(self, key: Any, out: Any) -> None:
+    def learn(self, key: Any, args: tuple[Any, ...], out: Any) -> None:
         """Keep an answer, if it can be given again from its layout alone."""
+        taken = {
+            value.untyped_storage()._cdata for value in args if isinstance(value, Tensor)
+        }
         single = isinstance(out, Tensor)
         tensors = (out,) if single else out
         if not isinstance(tensors, tuple):
@@ -411,7 +414,11 @@ class ShapeMemo:
                 continue
             if type(tensor) is not Tensor or not tensor.is_meta or tensor.storage_offset():
                 return
-            if tensor.numel() * tensor.element_size() != tensor.untyped_storage().nbytes():
+            storage = tensor.untyped_storage()
+            if storage._cdata in taken:
+                # A view that the schema does not own up to (``_unsafe_view``).
+                return
+            if tensor.numel() * tensor.element_size() != storage.nbytes():
                 return
             layouts.append((tuple(tensor.shape), tensor.stride(), tensor.dtype))
         if len(self._answers) >= self._limit:
