@@ -67,20 +67,20 @@ def _load_file(text: str) -> ModuleType:
     if not path.is_file():
         _raise_no_file(text, path)
     path = path.resolve()
-    root, name = _package_of(path)
+    root, dotted = _package_of(path)
     _make_importable(os.getcwd())
     _make_importable(str(root))  # before the working directory: siblings come first
-    if "." in name or path.name == "__init__.py":
+    if dotted is not None:
         with _failures_as_errors(text):
-            module = importlib.import_module(name)
+            module = importlib.import_module(dotted)
         if _is_file_of(module, path):
             return module
         # Another package of this name was imported before; take the file on its own.
-        name = path.stem
+    name = path.stem
     if not name.isidentifier() or name in sys.modules:
         if name in sys.modules and _is_file_of(sys.modules[name], path):
             return sys.modules[name]
-        name = f"_blocktool_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
+        name = f"_blocktool_{name}_{zlib.crc32(str(path).encode()):08x}"
         if name in sys.modules:
             return sys.modules[name]
     return _execute_file(text, path, name)
@@ -138,15 +138,15 @@ def _failures_as_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def _package_of(path: Path) -> tuple[Path, str]:
-    """The folder to import from, and the dotted name of the file as seen from there."""
+def _package_of(path: Path) -> tuple[Path, str | None]:
+    """The folder to import from, and the dotted name seen from there; None outside of packages."""
     parts = [] if path.name == "__init__.py" else [path.stem]
     folder = path.parent
     while (folder / "__init__.py").is_file() and folder.name.isidentifier():
         parts.insert(0, folder.name)
         folder = folder.parent
-    if not all(part.isidentifier() for part in parts) or not parts:
-        return path.parent, path.stem
+    if folder == path.parent or not path.stem.isidentifier():
+        return path.parent, None
     return folder, ".".join(parts)
 
 

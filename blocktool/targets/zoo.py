@@ -97,12 +97,15 @@ def _timm(
             hint=f"did you mean timm:{close[0]}?" if close else f"write timm:{arch}",
         ) from None
     channels, *size = (config.input_size if config else None) or (3, 224, 224)
-    shape = (1, arguments.get("in_chans") or channels, *_resized(size, arguments))
+    wanted = arguments.get("in_chans")
+    if type(wanted) is int and wanted > 0:
+        channels = wanted
+    spec = _spec(1, channels, *_resized(size, arguments))
 
     def make(**given: Any) -> Any:
         return timm.create_model(name, pretrained=False, **given)
 
-    return make, _specs(shape)
+    return make, (spec,)
 
 
 def _torchvision(
@@ -113,16 +116,16 @@ def _torchvision(
         raise _unknown("torchvision", name, models.list_models())
     builder = models.get_model_builder(name)
     # The default of weights_backbone is a download.
-    none = {key: None for key in inspect.signature(builder).parameters if key in _none_of()}
+    none = dict.fromkeys(
+        key
+        for key in inspect.signature(builder).parameters
+        if key in _WEIGHT_ARGUMENTS["torchvision"]
+    )
 
     def make(**given: Any) -> Any:
         return models.get_model(name, **none, **given)
 
     return make, _torchvision_inputs(models, builder, name, arguments)
-
-
-def _none_of() -> tuple[str, ...]:
-    return _WEIGHT_ARGUMENTS["torchvision"]
 
 
 def _torchvision_inputs(
@@ -133,33 +136,31 @@ def _torchvision_inputs(
     transforms = getattr(getattr(weights, "transforms", None), "keywords", {})
     size = transforms.get("crop_size") or transforms.get("resize_size")
     kind = builder.__module__.split(".")[2]
-    if kind == "optical_flow":  # two frames; the sizes of RAFT's evaluation on Sintel, cropped
-        return _specs((1, 3, 520, 960), "image1") + _specs((1, 3, 520, 960), "image2")
+    if kind == "optical_flow":  # two frames; sized as in torchvision's own example
+        return _spec(1, 3, 520, 960, name="image1"), _spec(1, 3, 520, 960, name="image2")
     if kind == "detection":
         fixed = re.search(r"(?<=[a-z_])(300|320)(?=_|$)", name)
         size = int(fixed[1]) if fixed else 800
     sides = [size, size] if isinstance(size, int) else list(size or (224, 224))
     sides = _resized(sides, arguments)
     if kind == "video":
-        return _specs((1, 3, 16, *sides))
-    return _specs((1, 3, *sides))
+        return (_spec(1, 3, 16, *sides),)
+    return (_spec(1, 3, *sides),)
 
 
-def _resized(size: list[Any], arguments: Mapping[str, object]) -> list[Any]:
+def _resized(size: list[int], arguments: Mapping[str, object]) -> list[int]:
+    """The sides that the arguments ask for; the constructor refuses what is no size, not we."""
     for key in _SIZE_ARGUMENTS:
         value = arguments.get(key)
-        if isinstance(value, int):
-            return [value, value]
-        if isinstance(value, list) and value:
-            return value
+        asked = value if isinstance(value, list) else [value, value]
+        sides = [side for side in asked if type(side) is int and side > 0]
+        if len(asked) == len(sides) == 2:
+            return sides
     return size
 
 
-def _specs(shape: tuple[Any, ...], name: str | None = None) -> tuple[TensorSpec, ...]:
-    """One float32 input, or none at all where an argument made its sizes unusable."""
-    if not all(type(size) is int and size > 0 for size in shape):
-        return (TensorSpec((1, 3, 224, 224), name=name),)
-    return (TensorSpec(shape, name=name),)
+def _spec(*shape: int, name: str | None = None) -> TensorSpec:
+    return TensorSpec(shape, name=name)
 
 
 def _unknown(zoo: str, name: str, known: Iterable[str]) -> TargetError:
@@ -174,12 +175,8 @@ def _unknown(zoo: str, name: str, known: Iterable[str]) -> TargetError:
     wanted = name.lower().replace("-", "_")
     close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.7)
     close = close or [known_name for known_name in names if wanted in known_name][:3]
+    listing = "timm.list_models()" if zoo == "timm" else "torchvision.models.list_models()"
+    hint = f"{listing} names them"
     if close:
-        hint = f"did you mean {' or '.join(f'{zoo}:{c}' for c in close)}?"
-    else:
-        hint = (
-            f"{zoo}.list_models() names them"
-            if zoo == "timm"
-            else ("torchvision.models.list_models() names them")
-        )
+        hint = f"did you mean {' or '.join(f'{zoo}:{model}' for model in close)}?"
     return TargetError(f"{zoo} has no model '{name}'", hint=hint)
