@@ -10,7 +10,7 @@ import torch
 
 from blocktool.errors import InputError
 from blocktool.results.specs import TensorSpec
-from blocktool.trace.structure import map_tensors
+from blocktool.trace.structure import dtype_name, map_tensors
 
 Inputs = Any
 """A tensor; a shape ``(1, 3, 224, 224)``; a :class:`TensorSpec`; a sequence of positional
@@ -98,7 +98,9 @@ def materialized(
 
     def from_tensor(tensor: torch.Tensor) -> torch.Tensor:
         kind = wanted(tensor.dtype)
-        if with_values and not tensor.is_meta:
+        if with_values and tensor.is_meta:
+            new = from_spec(TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype)))
+        elif with_values:
             new = tensor.detach().to(device, kind, copy=True)
         elif tensor.layout is torch.strided:
             new = torch.empty_strided(tensor.shape, tensor.stride(), dtype=kind, device=device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
 _SIGNS = (
@@ -29,22 +31,36 @@ _SIGNS = (
 
 def needs_data(error: BaseException) -> bool:
     """Whether ``error`` arose because there was no data, so that the next rung may do better."""
-    if isinstance(error, NotImplementedError):
-        return True
-    name = type(error).__name__
-    if name in ("DynamicOutputShapeException", "DataDependentOutputException") or (
-        type(error).__module__.startswith("torch._subclasses")
-    ):
-        return True
+    return any(_is_limit(link) for link in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it was raised from, outermost first."""
     seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        text = str(cause)
-        if any(sign in text for sign in _SIGNS):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return _raised_in_meta_kernel(error)
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The first link of the chain that is such a limit, or the error itself."""
+    return next((link for link in _chain(error) if _is_limit(link)), error)
+
+
+def _is_limit(error: BaseException) -> bool:
+    text = str(error)
+    if isinstance(error, NotImplementedError):
+        return 'missing the required "forward"' not in text
+    cls = type(error)
+    if cls.__name__ in ("DynamicOutputShapeException", "DataDependentOutputException"):
+        return True
+    return (
+        cls.__module__.startswith("torch._subclasses")
+        or any(sign in text for sign in _SIGNS)
+        or _raised_in_meta_kernel(error)
+    )
 
 
 def _raised_in_meta_kernel(error: BaseException) -> bool:

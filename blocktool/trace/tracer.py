@@ -29,6 +29,7 @@ def trace(
     input_grad: bool = False,
     name: str | None = None,
     rebuild: Callable[[], nn.Module] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> OpTrace:
     """Run ``module`` once and record every operation.
 
@@ -48,6 +49,7 @@ def trace(
         name: how the target is called in results; the class name if None.
         rebuild: makes the module anew with values, for the rung that needs them. The module then
             counts as ours, and is not copied before it is run.
+        notes: remarks to carry along in the result.
 
     Raises:
         ModuleError: the module's own forward raised; ``details`` keeps the user's lines.
@@ -56,7 +58,7 @@ def trace(
         UsageError: an unknown mode, device, dtype, optimizer or attention device.
     """
     arguments = call_arguments(inputs)
-    module, notes = _unwrapped(module)
+    module, remarks = _unwrapped(module)
     attention_for(attention)
     plan = Plan(
         module=module,
@@ -68,7 +70,7 @@ def trace(
         input_grad=input_grad,
         name=name or type(module).__name__,
         rebuild=rebuild,
-        notes=tuple(notes),
+        notes=(*notes, *remarks),
     )
     fallbacks: list[Fallback] = []
     rungs = ("meta", "fake", "cpu") if device == "meta" else (_checked_device(device),)

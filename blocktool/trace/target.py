@@ -1,0 +1,133 @@
+"""Traces a target: builds it, finds its inputs, and narrows it to a submodule where asked."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import nn
+
+from blocktool.errors import InputError, TargetError
+from blocktool.results.specs import TensorSpec
+from blocktool.results.trace import Mode, OpTrace
+from blocktool.targets.target import Target
+from blocktool.trace.build import build_without_data
+from blocktool.trace.inputs import CallArguments, call_arguments
+from blocktool.trace.structure import map_tensors
+from blocktool.trace.tracer import trace
+
+
+def trace_target(
+    target: Target,
+    inputs: tuple[TensorSpec, ...] | None = None,
+    *,
+    mode: Mode = "forward",
+    device: str = "meta",
+    dtype: str | None = None,
+    attention: str = "cpu",
+    optimizer: str | None = None,
+    input_grad: bool = False,
+    select: str | None = None,
+) -> OpTrace:
+    """Build ``target`` and trace it with ``inputs``, or with its own where None.
+
+    ``select`` names a submodule, which is then traced alone with the inputs that it receives in
+    its first call. The rest is as in :func:`blocktool.trace.tracer.trace`.
+
+    Raises:
+        InputError: no inputs are known, or the selected submodule is never called.
+        TargetError: the target cannot be built, or has no such submodule.
+        ModuleError, TraceError, UsageError: as ``trace`` does.
+    """
+    inputs = inputs or target.inputs
+    if inputs is None:
+        raise InputError(
+            f"{target.name} has no default input", hint="give one, for example -i 1x3x224x224"
+        )
+    module, notes = build_without_data(target)
+    settings: dict[str, Any] = {
+        "mode": mode,
+        "device": device,
+        "dtype": dtype,
+        "attention": attention,
+        "input_grad": input_grad,
+    }
+    if not select:
+        return trace(
+            module,
+            inputs,
+            **settings,
+            optimizer=optimizer,
+            name=target.name,
+            rebuild=target.build,
+            notes=notes,
+        )
+    received, calls = _received(target, module, select, inputs, settings)
+    if calls > 1:
+        notes = (*notes, f"'{select}' is called {calls} times; this is its first call")
+    return trace(
+        module.get_submodule(select),
+        received,
+        **{**settings, "input_grad": False},
+        optimizer=optimizer,
+        name=f"{target.name} {select}",
+        rebuild=lambda: target.build().get_submodule(select),
+        notes=notes,
+    )
+
+
+def _submodule(target: Target, module: nn.Module, path: str) -> nn.Module:
+    try:
+        return module.get_submodule(path)
+    except AttributeError:
+        paths = [name for name, _ in module.named_modules() if name]
+        near = get_close_matches(path, paths, 3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"for example {paths[:1]}"
+        raise TargetError(
+            f"{target.name} has no submodule '{path}'",
+            hint=hint if paths else "it has no submodules",
+        ) from None
+
+
+def _received(
+    target: Target,
+    module: nn.Module,
+    path: str,
+    inputs: tuple[TensorSpec, ...],
+    settings: dict[str, Any],
+) -> tuple[CallArguments, int]:
+    """What the submodule at ``path`` is first called with, as tensors without data, and how often
+    it is called."""
+    seen: list[CallArguments] = []
+    calls = 0
+
+    def without_data(tensor: torch.Tensor) -> torch.Tensor:
+        new = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+        return new.requires_grad_(tensor.requires_grad)
+
+    def note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        nonlocal calls
+        calls += 1
+        if not seen:
+            with torch._C._DisableTorchDispatch():  # type: ignore[attr-defined]
+                seen.append(
+                    CallArguments(
+                        tuple(map_tensors(value, without_data) for value in args),
+                        {name: map_tensors(value, without_data) for name, value in kwargs.items()},
+                    )
+                )
+
+    handle = _submodule(target, module, path).register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        trace(
+            module, call_arguments(inputs), **settings, name=target.name, rebuild=None
+        )
+    finally:
+        handle.remove()
+    if not seen:
+        raise InputError(
+            f"'{path}' is never called when {target.name} runs",
+            hint="select a module that is called, or name it as a target of its own with -i",
+        )
+    return seen[0], calls
