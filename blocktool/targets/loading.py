@@ -65,7 +65,7 @@ def _load_dotted(name: str) -> ModuleType:
 def _load_file(text: str) -> ModuleType:
     path = Path(text)
     if not path.is_file():
-        _raise_no_file(text, path)
+        raise no_file(text)
     path = path.resolve()
     root, dotted = _package_of(path)
     _make_importable(os.getcwd())
@@ -161,20 +161,23 @@ def _make_importable(folder: str) -> None:
         importlib.invalidate_caches()
 
 
-def _raise_no_file(text: str, path: Path) -> None:
+def no_file(text: str, hint: str | None = None) -> TargetError:
+    """The error for a path that leads to no file; ``hint`` is used where nothing lies near it."""
+    path = Path(text)
     if path.is_dir():
-        raise TargetError(f"{text} is a folder, not a Python file", hint="write path/to/file.py")
+        return TargetError(f"{text} is a folder, not a Python file", hint="write path/to/file.py")
     with_suffix = path.with_name(f"{path.name}.py")
     if path.suffix != ".py" and with_suffix.is_file():
-        raise TargetError(f"no such file: {text}", hint=f"did you mean {with_suffix}?")
+        return TargetError(f"no such file: {text}", hint=f"did you mean {with_suffix}?")
     if path.exists():
-        raise TargetError(f"{text} is not a regular file")
-    files = [file.name for file in _list_folder(path.parent) if file.suffix == ".py"]
-    close = difflib.get_close_matches(path.name, files, n=1)
-    hint = f"did you mean {path.with_name(close[0])}?" if close else None
-    if hint is None and not path.parent.is_dir():
+        return TargetError(f"{text} is not a regular file")
+    stems = [file.stem for file in _list_folder(path.parent) if file.suffix == ".py"]
+    close = difflib.get_close_matches(path.stem, stems, n=1)
+    if close:
+        hint = f"did you mean {path.with_name(close[0] + '.py')}?"
+    elif not path.parent.is_dir():
         hint = f"there is no folder {path.parent} in {Path.cwd()}"
-    raise TargetError(f"no such file: {text}", hint=hint or f"looked in {path.parent.resolve()}")
+    return TargetError(f"no such file: {text}", hint=hint or f"looked in {path.parent.resolve()}")
 
 
 def _list_folder(folder: Path) -> list[Path]:

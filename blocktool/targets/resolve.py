@@ -84,13 +84,18 @@ def _is_block(name: str) -> bool:
 
 
 def _block_target(name: str, values: dict[str, object]) -> Target:
-    from blocktool.targets.catalog import block_target, find_block
-
     if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", name):
         module, _, attr = name.rpartition(".")
-        raise TargetError(f"unknown target '{name}'", hint=f"did you mean {module}:{attr}?")
+        raise TargetError(
+            f"unknown target '{name}'",
+            hint=f"an import path has a colon before the attribute: {module}:{attr}",
+        )
     if "/" in name or "\\" in name:
-        raise TargetError(f"no such file: {name}", hint=_KINDS)
+        from blocktool.targets.loading import no_file
+
+        raise no_file(name, hint=_KINDS)
+    from blocktool.targets.catalog import block_target, find_block
+
     try:
         entry = find_block(name)
     except TargetError as error:
