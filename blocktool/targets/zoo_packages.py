@@ -62,7 +62,7 @@ def _import_torchvision() -> Any:
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
     if not _libraries:
-        library: Any = Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        library = Library("torchvision", "DEF")
         for schema in _SCHEMAS:
             library.define(schema)
         _libraries.append(library)
