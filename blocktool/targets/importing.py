@@ -55,7 +55,9 @@ def import_target(name: str, arguments: Mapping[str, object]) -> Target:
     if not callable(found) or (isinstance(found, type) and not _is_class(found)):
         raise TargetError(
             f"{name} is {_describe(found)}, not an nn.Module, its class or a factory",
-            hint=_listing(module, reference),
+            hint=f"name something in it: {found.__name__}:Net"
+            if isinstance(found, ModuleType)
+            else _listing(module, reference),
         )
     bound = bind_arguments(_constructor(found), arguments, name)
     return Target(name, "python", lambda: build_user_module(name, found, bound), inputs)
@@ -147,11 +149,14 @@ def _only_class(module: ModuleType, reference: str) -> type:
 
 
 def _own_classes(module: ModuleType) -> list[type]:
-    """The public nn.Module classes that the module defines itself, in the order of its source."""
+    """The public nn.Module classes that the module or package defines, in the source's order."""
+    within = f"{module.__name__}."
     return [
         value
         for name, value in vars(module).items()
-        if _is_class(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        if _is_class(value)
+        and f"{value.__module__}.".startswith(within)
+        and not name.startswith("_")
     ]
 
 

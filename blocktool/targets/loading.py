@@ -63,10 +63,9 @@ def _load_dotted(name: str) -> ModuleType:
 
 
 def _load_file(text: str) -> ModuleType:
-    path = Path(text)
-    if not path.is_file():
+    if not os.path.isfile(text):
         raise no_file(text)
-    path = path.resolve()
+    path = Path(text).resolve()
     root, dotted = _package_of(path)
     _make_importable(os.getcwd())
     _make_importable(str(root))  # before the working directory: siblings come first
@@ -163,19 +162,19 @@ def _make_importable(folder: str) -> None:
 
 def no_file(text: str, hint: str | None = None) -> TargetError:
     """The error for a path that leads to no file; ``hint`` is used where nothing lies near it."""
-    path = Path(text)
-    if path.is_dir():
+    # os.path, as it answers where Path raises: a name that is too long, say.
+    if os.path.isdir(text):
         return TargetError(f"{text} is a folder, not a Python file", hint="write path/to/file.py")
-    with_suffix = path.with_name(f"{path.name}.py")
-    if path.suffix != ".py" and with_suffix.is_file():
-        return TargetError(f"no such file: {text}", hint=f"did you mean {with_suffix}?")
-    if path.exists():
+    if not text.endswith(".py") and os.path.isfile(f"{text}.py"):
+        return TargetError(f"no such file: {text}", hint=f"did you mean {text}.py?")
+    if os.path.exists(text):
         return TargetError(f"{text} is not a regular file")
+    path = Path(text)
     stems = [file.stem for file in _list_folder(path.parent) if file.suffix == ".py"]
     close = difflib.get_close_matches(path.stem, stems, n=1)
     if close:
         hint = f"did you mean {path.with_name(close[0] + '.py')}?"
-    elif not path.parent.is_dir():
+    elif not os.path.isdir(path.parent):
         hint = f"there is no folder {path.parent} in {Path.cwd()}"
     return TargetError(f"no such file: {text}", hint=hint or f"looked in {path.parent.resolve()}")
 
@@ -193,6 +192,8 @@ def _hint_for_missing_module(name: str, error: ModuleNotFoundError) -> str:
     search: Iterable[str] | None = getattr(package, "__path__", []) if parent else None
     siblings = {info.name for info in pkgutil.iter_modules(search)}
     close = difflib.get_close_matches(last, sorted(siblings), n=1)
+    if parent and hasattr(package, last):
+        return f"did you mean {parent}:{last}?"
     if close:
         rest = name[len(error.name or name) :]
         return f"did you mean {parent + '.' if parent else ''}{close[0]}{rest}?"

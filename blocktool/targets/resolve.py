@@ -16,9 +16,9 @@ An entry point of ``blocktool.sources`` is named like its prefix and loads to a 
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from blocktool.errors import BlocktoolError, TargetError
 from blocktool.targets.arguments import parse_arguments
@@ -50,16 +50,16 @@ def resolve(target: str, arguments: Sequence[str] = ()) -> Target:
     if colon and prefix in ("timm", "torchvision"):
         from blocktool.targets.zoo import zoo_target
 
-        return zoo_target(prefix, rest, values)
-    if Path(name).suffix.lower() in (".yaml", ".yml"):
+        return zoo_target(prefix, rest.strip(), values)
+    if name.lower().endswith((".yaml", ".yml")):
         from blocktool.targets.config import load_config
 
         return load_config(name, tuple(values.items()))
     if colon:
         return _third_party(prefix, rest, values) or _import_target(name, values)
-    if Path(name).suffix == ".py":
+    if name.endswith(".py"):
         return _import_target(name, values)
-    if Path(name).exists() and ("/" in name or "\\" in name or not _is_block(name)):
+    if os.path.exists(name) and ("/" in name or "\\" in name or not _is_block(name)):
         raise TargetError(
             f"'{name}' is neither a Python file nor a YAML configuration", hint=_KINDS
         )
@@ -115,7 +115,7 @@ def _third_party(prefix: str, rest: str, values: dict[str, object]) -> Target | 
     """
     if not re.fullmatch(r"[A-Za-z_][\w-]*", prefix):
         return None
-    if Path(prefix + ".py").is_file() or (Path(prefix) / "__init__.py").is_file():
+    if os.path.isfile(f"{prefix}.py") or os.path.isfile(os.path.join(prefix, "__init__.py")):
         return None
     from importlib.metadata import entry_points
 

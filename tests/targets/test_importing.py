@@ -44,6 +44,9 @@ NET = """
 """
 
 
+LISTING = "net.py defines Net, Encoder"
+
+
 def fails(name: str, kind: type[TargetError] = TargetError, **arguments: object) -> TargetError:
     """The error of resolving and building; it must be one line."""
     with pytest.raises(kind) as caught:
@@ -169,6 +172,7 @@ class TestWhereItIs:
         assert fails("models/resnet:Net").hint == "did you mean models/resnet.py?"
         assert "there is no folder modles" in (fails("modles/resnet.py:Net").hint or "")
         assert "is a folder" in fails("./models:Net").message
+        assert "no such file" in fails(f"{'x' * 5000}.py:Net").message
 
     def test_no_such_module(self, project: Project) -> None:
         project.write("pkg/__init__.py", "")
@@ -178,6 +182,7 @@ class TestWhereItIs:
         assert error.hint == "did you mean pkg.resnet?"
         assert fails("pkgg.resnet:Net").hint == "did you mean pkg.resnet?"
         assert fails("torch.nnn:Linear").hint == "did you mean torch.nn?"
+        assert fails("torch.nn.Linear:x").hint == "did you mean torch.nn:Linear?"
         assert "run from the folder" in (fails("zzzzqqqq:Net").hint or "")
 
     def test_not_the_name_of_a_module(self, project: Project) -> None:
@@ -194,7 +199,7 @@ class TestWhereItIs:
         assert error.hint == "did you mean Net?"
         assert fails("net.py:net").hint == "did you mean Net?"
         assert fails("net.py:makee").hint == "did you mean make?"
-        assert fails("net.py:Zzzqq").hint == "net.py defines Net, Encoder"
+        assert fails("net.py:Zzzqq").hint == LISTING
         assert fails("net.py:Net.smal").message == "net.py:Net has no attribute 'smal'"
 
     def test_several_classes_and_none(self, project: Project) -> None:
@@ -218,7 +223,13 @@ class TestWhereItIs:
         project.write("net.py", NET)
         error = fails(f"net.py:{attr}")
         assert error.message.startswith(f"net.py:{attr} is {what}, not an nn.Module")
-        assert error.hint == "net.py defines Net, Encoder"
+        module = attr == "nn"
+        assert error.hint == ("name something in it: torch.nn:Net" if module else LISTING)
+
+    def test_what_a_package_gives_on_counts_as_its_own(self, project: Project) -> None:
+        project.write("pkg/__init__.py", "from torch.nn import Linear\nfrom .net import Net")
+        project.write("pkg/net.py", "from torch import nn\nclass Net(nn.Module): ...")
+        assert fails("pkg:Zzzqq").hint == "pkg defines Net"
 
     def test_factory_that_returns_something_else(self, project: Project) -> None:
         project.write("net.py", NET)
