@@ -84,8 +84,10 @@ def _additive(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | 
     """A boolean mask as the additive one that torch makes of it before the unfused path."""
     if mask is None or mask.dtype != torch.bool:
         return mask
-    new = torch.zeros_like(mask, dtype=query.dtype)
-    return new.masked_fill_(mask.logical_not(), float("-inf"))
+    kind = {"dtype": query.dtype, "device": query.device}
+    return torch.where(
+        mask, torch.scalar_tensor(0.0, **kind), torch.scalar_tensor(float("-inf"), **kind)
+    )
 
 
 def _dense(*tensors: torch.Tensor) -> bool:

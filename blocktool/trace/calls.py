@@ -99,6 +99,7 @@ class CallTracker:
 
     def _leave(self, index: int, out: Any) -> None:
         self._recorder.call_stack.pop()
+        self.failed_path = None  # Whatever failed inside was caught there.
         specs, storages = self._describe((out,), {})
         call = self.calls[index]
         self.calls[index] = ModuleCall(

@@ -26,7 +26,12 @@ _SIGNS = (
     "Cannot access data pointer",
     "unbacked",
     "data-dependent",
+    ".numpy() is not supported",
 )
+
+
+class RungUnavailableError(NotImplementedError):
+    """A rung of the ladder cannot hold this kind of module at all."""
 
 
 def needs_data(error: BaseException) -> bool:

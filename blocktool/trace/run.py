@@ -19,6 +19,7 @@ from blocktool.trace.collect import State, storage_lives
 from blocktool.trace.environment import environment
 from blocktool.trace.guard import module_preserved, substitute_tensors, torch_preserved
 from blocktool.trace.inputs import CallArguments, materialized
+from blocktool.trace.limits import RungUnavailableError
 from blocktool.trace.optimizers import optimizer_factory
 from blocktool.trace.recorder import Recorder
 from blocktool.trace.standins import StandIn, with_data, without_data
@@ -71,6 +72,8 @@ class Run:
             stack.enter_context(torch_preserved())
             stack.enter_context(module_preserved(module))
             if self._rung == "fake":
+                if _is_lazy(module):
+                    raise RungUnavailableError("lazy modules cannot take shape from fake tensors")
                 from torch._subclasses.fake_tensor import FakeTensorMode
 
                 stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
@@ -113,7 +116,7 @@ class Run:
         )
         tracker = self._tracker = CallTracker(module, recorder)
         runner = self._runner = _Phases(module, arguments, recorder, tracker)
-        if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
+        if _is_lazy(module):
             runner.settle()
         state = State(module, recorder.storages)
         input_storages = [
@@ -142,6 +145,10 @@ class Run:
             storages=lives,
             notes=(*plan.notes, *runner.notes),
         )
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    return any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers()))
 
 
 def _named(arguments: CallArguments) -> tuple[Any, ...]:

@@ -118,6 +118,9 @@ def _inplace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _spatial(values: Any, count: int) -> list[int]:
+    """One value per dimension; -1, which no rule accepts, where their number does not fit."""
+    if len(values) not in (1, count):
+        return [-1] * count
     return list(values) * count if len(values) == 1 else list(values)
 
 
@@ -132,8 +135,14 @@ def _convolution(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return NotImplemented
     channels = w.shape[0] if transposed else w.shape[1] * groups
     out_channels = w.shape[1] * groups if transposed else w.shape[0]
-    if groups < 1 or x.shape[1] != channels or w.shape[0] % groups or w.shape[0] == 0:
+    if groups < 1 or w.shape[0] % groups or w.shape[0] == 0:
         return NotImplemented
+    if x.shape[1] != channels:
+        # As the CPU says it; the meta kernel only says "invalid channel dimensions".
+        raise RuntimeError(
+            f"Given groups={groups}, weight of size {list(w.shape)}, expected input"
+            f"{list(x.shape)} to have {channels} channels, but got {x.shape[1]} channels instead"
+        )
     if bias is not None and (not _same_kind(x, bias) or tuple(bias.shape) != (out_channels,)):
         return NotImplemented
     shape = [x.shape[0], out_channels]
@@ -141,7 +150,7 @@ def _convolution(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for size, kernel, s, p, d, extra in zip(
         x.shape[2:], w.shape[2:], *(_spatial(v, rank) for v in settings)
     ):
-        if s < 1 or d < 1 or p < 0 or kernel < 1:
+        if s < 1 or d < 1 or p < 0 or extra < 0 or kernel < 1:
             return NotImplemented
         if transposed:
             out = (size - 1) * s - 2 * p + d * (kernel - 1) + extra + 1
@@ -201,8 +210,11 @@ def _softmax(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _mm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     a, b = args
-    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[0] or not _same_kind(a, b):
+    if a.dim() != 2 or b.dim() != 2 or not _same_kind(a, b):
         return NotImplemented
+    if a.shape[1] != b.shape[0]:
+        sizes = f"{a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]}"
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({sizes})")
     return _new(a, (a.shape[0], b.shape[1]))
 
 
@@ -301,11 +313,10 @@ def _flash_for_cpu(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return NotImplemented
     if k.shape != v.shape or q.shape[:2] != k.shape[:2] or q.shape[3] != k.shape[3]:
         return NotImplemented
-    batch, heads, rows, dim = q.shape
-    out = torch.empty((batch, rows, heads, dim), dtype=q.dtype, device="meta").transpose(1, 2)
+    batch, heads, rows, _ = q.shape
     wide = torch.float64 if q.dtype == torch.float64 else torch.float32
     logsumexp = torch.empty((batch, rows, heads), dtype=wide, device="meta").transpose(1, 2)
-    return out, logsumexp
+    return torch.empty_like(q), logsumexp
 
 
 _UNARY = frozenset(

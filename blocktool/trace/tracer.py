@@ -12,7 +12,7 @@ from blocktool.results.trace import Fallback, Mode, OpTrace
 from blocktool.trace.attention import attention_for
 from blocktool.trace.failures import forward_error
 from blocktool.trace.inputs import Inputs, call_arguments
-from blocktool.trace.limits import needs_data, one_line
+from blocktool.trace.limits import RungUnavailableError, needs_data, one_line
 from blocktool.trace.optimizers import optimizer_factory
 from blocktool.trace.run import Plan, Run
 
@@ -81,7 +81,7 @@ def trace(
         except BlocktoolError:
             raise
         except Exception as error:
-            if run.stage is None:
+            if run.stage is None and not isinstance(error, RungUnavailableError):
                 raise
             if rung not in ("meta", "fake") or not needs_data(error):
                 raise forward_error(error, plan.name, run.failed_path, arguments) from error

@@ -1,0 +1,164 @@
+"""Nothing about the user's module, or about torch, changes."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from blocktool.errors import ModuleError
+from blocktool.trace.tracer import trace
+
+
+class Odd(nn.Module):
+    """Does in its forward everything that a module should not do."""
+
+    def __init__(self, fails: bool = False, lazy: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+        self.drop = nn.Dropout(0.5)
+        self.last = nn.LazyConv2d(2, 1) if lazy else nn.Conv2d(4, 2, 1)
+        self.frozen = nn.BatchNorm2d(4).eval()
+        self.scale = torch.tensor(2.0)
+        self.tensors = [torch.ones(1), {"deep": torch.ones(1)}]
+        self.register_buffer("count", torch.zeros(1))
+        self.cache: dict[str, Any] = {}
+        self.history: list[Any] = [1]
+        self.calls = 0
+        self.fails = fails
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.frozen(self.norm(self.conv(x)))
+        self.calls += 1
+        self.history.append(x)
+        self.cache["x"] = x
+        self.extra = x
+        self.count += 1
+        with torch.no_grad():
+            self.conv.bias.mul_(2)
+        self.conv.register_forward_hook(lambda *_: None)
+        torch.set_grad_enabled(False)
+        torch.set_grad_enabled(True)
+        torch.manual_seed(1)
+        np.random.seed(1)
+        random.seed(1)
+        if self.fails:
+            torch.set_default_dtype(torch.float64)
+            raise ValueError("as asked")
+        x = self.last(self.drop(x * self.scale + self.tensors[0] + self.tensors[1]["deep"]))
+        return x
+
+
+def state(module: nn.Module) -> dict[str, Any]:
+    """All that could be seen of a module from outside."""
+    tensors = {
+        name: value.clone() if not nn.parameter.is_lazy(value) else None
+        for name, value in [*module.named_parameters(), *module.named_buffers()]
+    }
+    return {
+        "tensors": tensors,
+        "identities": {name: id(p) for name, p in module.named_parameters()},
+        "versions": {
+            name: p._version for name, p in module.named_parameters() if tensors[name] is not None
+        },
+        "grads": {name: None if p.grad is None else p.grad.clone() for name, p in module.named_parameters()},
+        "train": {name: m.training for name, m in module.named_modules()},
+        "types": {name: type(m) for name, m in module.named_modules()},
+        "attributes": {name: sorted(m.__dict__) for name, m in module.named_modules()},
+        "hooks": {
+            name: (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks))
+            for name, m in module.named_modules()
+        },
+    }
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    return bool(a == b)
+
+
+def torch_state() -> tuple[Any, ...]:
+    return (
+        torch.is_grad_enabled(),
+        torch.get_default_dtype(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.mha.get_fastpath_enabled(),
+        nn.Module.__call__,
+        torch.nn.functional.scaled_dot_product_attention,
+        torch.get_rng_state().tolist(),
+        random.getstate(),
+        np.random.get_state()[1].tolist(),
+    )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("device", ["meta", "fake", "cpu"])
+@pytest.mark.parametrize("mode", ["forward", "training"])
+def test_nothing_changes(fails: bool, device: str, mode: Any) -> None:
+    module = Odd(fails, lazy=device != "fake")
+    module.norm.eval()
+    x = torch.randn(2, 3, 8, 8)
+    kept = x.clone()
+    next(module.parameters()).grad = torch.ones(4, 3, 3, 3)
+    hooked: list[int] = []
+    module.conv.weight.register_hook(lambda grad: hooked.append(1))
+    before, torch_before = state(module), torch_state()
+    if fails:
+        with pytest.raises(ModuleError, match="ValueError: as asked"):
+            trace(module, x, device=device, mode=mode)
+    else:
+        trace(module, x, device=device, mode=mode, optimizer="adam" if mode == "training" else None)
+    assert same(before, state(module))
+    assert torch_before == torch_state()
+    assert torch.equal(x, kept)
+    assert hooked == []
+    assert module.calls == 0
+    assert module.history == [1]
+    assert module.cache == {}
+    assert module.scale.device.type == "cpu"
+    assert module.tensors[1]["deep"].device.type == "cpu"
+
+
+def test_train_flags_are_honoured_where_the_module_is_in_train_mode() -> None:
+    module = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3)).train()
+    module[1].eval()
+    record = trace(module, (4, 3, 5, 5), mode="training")
+    norms = [op for op in record.ops if op.op == "aten.native_batch_norm"]
+    # Statistics of the batch are saved by the first norm alone.
+    assert [op.outputs[1].shape for op in norms] == [(3,), (0,)]
+
+
+def test_a_compiled_module_is_traced_as_its_original() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    compiled = torch.compile(module, backend="eager")
+    record = trace(compiled, (1, 3, 8, 8))
+    assert record.ops == trace(module, (1, 3, 8, 8)).ops
+    assert any("compil" in note for note in record.notes)
+
+
+def test_a_module_that_cannot_be_copied_is_traced() -> None:
+    class Locked(nn.Linear):
+        def __deepcopy__(self, memo: Any) -> Any:
+            raise RuntimeError("cannot be copied")
+
+    module = Locked(4, 5)
+    with pytest.raises(RuntimeError):
+        copy.deepcopy(module)
+    assert sum(op.macs for op in trace(module, (2, 4)).ops) == 2 * 4 * 5
+
+
+def test_gradients_of_others_survive_training() -> None:
+    module = nn.Linear(4, 5)
+    module(torch.randn(2, 4)).sum().backward()
+    grad = module.weight.grad
+    trace(module, (2, 4), mode="training", optimizer="sgd")
+    assert module.weight.grad is grad
