@@ -138,6 +138,8 @@ def _torchvision_inputs(
     kind = builder.__module__.split(".")[2]
     if kind == "optical_flow":  # two frames; sized as in torchvision's own example
         return _spec(1, 3, 520, 960, name="image1"), _spec(1, 3, 520, 960, name="image2")
+    if kind == "vision_transformer":  # its weights may be for another size than the builder's
+        size = 224
     if kind == "detection":
         fixed = re.search(r"(?<=[a-z_])(300|320)(?=_|$)", name)
         size = int(fixed[1]) if fixed else 800

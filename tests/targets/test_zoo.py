@@ -76,6 +76,7 @@ def test_timm_has_the_parameters_of_the_papers(
         ("timm", "resnet50", {"in_chans": 1}, (1, 1, 224, 224)),
         ("torchvision", "resnet50", {}, (1, 3, 224, 224)),
         ("torchvision", "inception_v3", {}, (1, 3, 299, 299)),
+        ("torchvision", "vit_h_14", {}, (1, 3, 224, 224)),
         ("torchvision", "vit_b_16", {"image_size": 64}, (1, 3, 64, 64)),
         ("torchvision", "fcn_resnet50", {}, (1, 3, 520, 520)),
         ("torchvision", "r3d_18", {}, (1, 3, 16, 112, 112)),
