@@ -9,6 +9,7 @@
     ├── InputError            inputs are missing, malformed or do not fit the module
     ├── ModuleError           the user's own module raised; carries the user's lines
     ├── TraceError            a module cannot be traced on any rung of the ladder
+    ├── ReportError           a saved report cannot be read
     └── OutputError           a result cannot be written
 
 Each prints as one line and a hint, and the command line turns each into exit code 2.
@@ -55,6 +56,10 @@ class ModuleError(BlocktoolError):
 
 class TraceError(BlocktoolError):
     """The module cannot be traced on any rung of the ladder."""
+
+
+class ReportError(BlocktoolError):
+    """A saved report is damaged, of another kind, or of a newer version than can be read."""
 
 
 class OutputError(BlocktoolError):
