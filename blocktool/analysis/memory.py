@@ -25,7 +25,7 @@ def live_bytes(trace: OpTrace) -> list[int]:
             change[max(life.died, start, 0) + 1] -= life.nbytes
     live: list[int] = []
     total = 0
-    for difference, op in zip(change, trace.ops):
+    for difference, op in zip(change, trace.ops, strict=False):
         total += difference
         live.append(total + op.workspace_bytes)
     return live

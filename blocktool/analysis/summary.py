@@ -14,7 +14,7 @@ from blocktool.results.summary import (
     Totals,
     UncoveredOp,
 )
-from blocktool.results.trace import ModuleCall, ModuleInfo, OpRecord, OpTrace, StateTensor
+from blocktool.results.trace import ModuleCall, ModuleInfo, OpKind, OpRecord, OpTrace, StateTensor
 
 _PHASE_OF = {"recompute": "backward"}
 
@@ -195,7 +195,7 @@ def phase_totals(ops: Iterable[OpRecord]) -> tuple[PhaseTotals, ...]:
 def op_rows(ops: Iterable[OpRecord]) -> tuple[OpRow, ...]:
     """Work by operation, the dearest first."""
     sums: dict[str, _Work] = {}
-    kinds = {}
+    kinds: dict[str, OpKind] = {}
     for op in ops:
         sums.setdefault(op.op, _Work()).add(op)
         kinds.setdefault(op.op, op.kind)

@@ -45,7 +45,7 @@ def attention_routed(attention: Attention) -> Iterator[None]:
     off meanwhile, so that attention is seen as what it consists of.
     """
     fast_path = torch.backends.mha.get_fastpath_enabled()
-    library = torch.library.Library("aten", "IMPL")  # noqa: TOR901 (scoped by the finally below)
+    library = torch.library.Library("aten", "IMPL")
     try:
         torch.backends.mha.set_fastpath_enabled(False)
         # Not "Meta": in inference mode the recorder meets the composite operation itself.
@@ -84,10 +84,11 @@ def _additive(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | 
     """A boolean mask as the additive one that torch makes of it before the unfused path."""
     if mask is None or mask.dtype != torch.bool:
         return mask
-    kind = {"dtype": query.dtype, "device": query.device}
-    return torch.where(
-        mask, torch.scalar_tensor(0.0, **kind), torch.scalar_tensor(float("-inf"), **kind)
-    )
+
+    def scalar(value: float) -> torch.Tensor:
+        return torch.scalar_tensor(value, dtype=query.dtype, device=query.device)
+
+    return torch.where(mask, scalar(0.0), scalar(float("-inf")))
 
 
 def _dense(*tensors: torch.Tensor) -> bool:
@@ -126,7 +127,9 @@ def cpu_takes_flash(
     return attn_mask.dim() in (2, 4) and all(
         m in (1, n)
         for m, n in zip(
-            reversed(attn_mask.shape), (key.shape[2], query.shape[2], query.shape[1], query.shape[0])
+            reversed(attn_mask.shape),
+            (key.shape[2], query.shape[2], query.shape[1], query.shape[0]),
+            strict=False,
         )
     )
 
@@ -219,11 +222,9 @@ def _cuda_flash(
     missing = -head_dim % 8
     if missing:
         scale = head_dim**-0.5 if scale is None else scale
-        query, key, value = (
-            torch.nn.functional.pad(t, (0, missing)) for t in (query, key, value)
-        )
+        query, key, value = (torch.nn.functional.pad(t, (0, missing)) for t in (query, key, value))
     arguments: tuple[Any, ...] = (query, key, value, dropout_p, is_causal, False)
-    out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention(
-        *arguments, scale=scale
-    )[0]
+    out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention(*arguments, scale=scale)[
+        0
+    ]
     return out[..., :head_dim] if missing else out

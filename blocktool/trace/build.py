@@ -18,7 +18,11 @@ class _Uninitialised(TorchDispatchMode):
     """Answers initialisers of meta tensors, which have nothing to fill, from the shape rules."""
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         rule = traits_of(func).rule if isinstance(func, torch._ops.OpOverload) else None
@@ -34,7 +38,7 @@ def build_without_data(target: Target) -> tuple[nn.Module, tuple[str, ...]]:
     """
     random_state = torch.get_rng_state()
     try:
-        with torch.device("meta"), _Uninitialised():
+        with torch.device("meta"), _Uninitialised():  # type: ignore[no-untyped-call]
             return target.build(), ()
     except BlocktoolError as error:
         if not needs_data(error):

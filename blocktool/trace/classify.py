@@ -15,41 +15,50 @@ from blocktool.trace.formulas import MACS, Formula
 from blocktool.trace.shapes import rule_for
 
 MOVEMENT = frozenset(
-    "clone copy copy_ _to_copy cat stack _chunk_cat index_select gather index _unsafe_index take "
-    "scatter index_put _index_put_impl _unsafe_index_put index_copy masked_scatter masked_select "
-    "masked_scatter_backward roll flip rot90 repeat repeat_interleave constant_pad_nd reflection_pad1d "
-    "reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d "
-    "reflection_pad1d_backward reflection_pad2d_backward reflection_pad3d_backward "
-    "replication_pad1d_backward replication_pad2d_backward replication_pad3d_backward "
-    "im2col col2im embedding embedding_dense_backward unfold_backward select_backward "
-    "slice_backward slice_scatter select_scatter diagonal_scatter as_strided_scatter diag_embed "
-    "pixel_shuffle pixel_unshuffle channel_shuffle block_diag nonzero nonzero_static "
-    "_unsafe_masked_index _unsafe_masked_index_put_accumulate put resize resize_as set "
-    "_reshape_copy _pin_memory to_padded_tensor _nested_tensor_from_mask unbind_copy split_copy "
-    "split_with_sizes_copy expand_copy permute_copy view_copy _lazy_clone _mkldnn_transpose "
-    "to_mkldnn _to_dense _pack_padded_sequence _pad_packed_sequence _cudnn_rnn_flatten_weight "
-    "unsafe_split unsafe_split_with_sizes mkldnn_reorder_conv2d_weight".split()
+    """
+    clone copy copy_ _to_copy cat stack _chunk_cat index_select gather index _unsafe_index take
+    scatter index_put _index_put_impl _unsafe_index_put index_copy masked_scatter masked_select
+    masked_scatter_backward roll flip rot90 repeat repeat_interleave constant_pad_nd
+    reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+    replication_pad3d reflection_pad1d_backward reflection_pad2d_backward
+    reflection_pad3d_backward replication_pad1d_backward replication_pad2d_backward
+    replication_pad3d_backward im2col col2im embedding embedding_dense_backward unfold_backward
+    select_backward slice_backward slice_scatter select_scatter diagonal_scatter
+    as_strided_scatter diag_embed pixel_shuffle pixel_unshuffle channel_shuffle block_diag
+    nonzero nonzero_static _unsafe_masked_index _unsafe_masked_index_put_accumulate put resize
+    resize_as set _reshape_copy _pin_memory to_padded_tensor _nested_tensor_from_mask
+    unbind_copy split_copy split_with_sizes_copy expand_copy permute_copy view_copy _lazy_clone
+    _mkldnn_transpose to_mkldnn _to_dense _pack_padded_sequence _pad_packed_sequence
+    _cudnn_rnn_flatten_weight unsafe_split unsafe_split_with_sizes mkldnn_reorder_conv2d_weight
+    """.split()
 )
 CREATION = frozenset(
-    "empty empty_strided empty_like empty_permuted new_empty new_empty_strided zeros ones full "
-    "zeros_like ones_like full_like new_zeros new_ones new_full arange range linspace logspace eye "
-    "tril_indices triu_indices scalar_tensor fill zero hann_window hamming_window blackman_window "
-    "bartlett_window kaiser_window _efficientzerotensor fft_fftfreq fft_rfftfreq lift "
-    "_new_zeros_with_same_feature_meta".split()
+    """
+    empty empty_strided empty_like empty_permuted new_empty new_empty_strided zeros ones full
+    zeros_like ones_like full_like new_zeros new_ones new_full arange range linspace logspace
+    eye tril_indices triu_indices scalar_tensor fill zero hann_window hamming_window
+    blackman_window bartlett_window kaiser_window _efficientzerotensor fft_fftfreq fft_rfftfreq
+    lift _new_zeros_with_same_feature_meta
+    """.split()
 )
 RANDOM = frozenset(
-    "rand rand_like randn randn_like randint randint_like randperm normal uniform bernoulli "
-    "exponential geometric cauchy log_normal random multinomial poisson binomial "
-    "_standard_gamma normal_functional _philox_uniform _philox_normal".split()
+    """
+    rand rand_like randn randn_like randint randint_like randperm normal uniform bernoulli
+    exponential geometric cauchy log_normal random multinomial poisson binomial _standard_gamma
+    normal_functional _philox_uniform _philox_normal
+    """.split()
 )
 BOOKKEEPING = frozenset(
-    "detach alias lift_fresh _local_scalar_dense is_same_size is_pinned record_stream "
-    "_assert_async _functional_assert_async _assert_tensor_metadata _assert_scalar "
-    "sym_constrain_range sym_constrain_range_for_size _print is_set_to _has_same_storage_numel "
-    "_unsafe_view _reshape_alias _fused_sdp_choice _debug_has_internal_overlap _version "
-    "_linalg_check_errors _foreach_copy _nested_tensor_size allclose sym_size sym_numel".split()
+    """
+    detach alias lift_fresh _local_scalar_dense is_same_size is_pinned record_stream
+    _assert_async _functional_assert_async _assert_tensor_metadata _assert_scalar
+    sym_constrain_range sym_constrain_range_for_size _print is_set_to _has_same_storage_numel
+    _unsafe_view _reshape_alias _fused_sdp_choice _debug_has_internal_overlap _version
+    _linalg_check_errors _foreach_copy _nested_tensor_size allclose sym_size sym_numel
+    """.split()
 )
 _WRITE_ONLY = RANDOM | CREATION | {"copy"}
+
 
 class OpTraits:
     """What the recorder must know of one overload; made once per overload and process."""
@@ -98,9 +107,7 @@ class OpTraits:
             and torch.Tag.data_dependent_output not in func.tags
             and torch.Tag.dynamic_output_shape not in func.tags
         )
-        self.composite = namespace == "aten" and torch._C._dispatch_has_kernel_for_dispatch_key(
-            func.name(), "CompositeImplicitAutograd"
-        )
+        self.composite = namespace == "aten" and _only_composite(func.name())
         pointwise = torch.Tag.pointwise in func.tags
         self.kind, self.work = _kind_and_work(func, namespace, stem, self.returns_alias)
         self.macs: Formula | None = MACS.get(stem) if namespace == "aten" else None
@@ -111,7 +118,17 @@ class OpTraits:
         self.silent = self.kind in ("view", "bookkeeping") or base.startswith("empty")
         self.write_only = stem in _WRITE_ONLY
         self.gathers = stem in ("embedding", "index_select", "gather", "index", "_unsafe_index")
-        self.rule = rule_for(self.name, inplace=self.inplace, pointwise=pointwise or self.write_only)
+        self.rule = rule_for(
+            self.name, inplace=self.inplace, pointwise=pointwise or self.write_only
+        )
+
+
+def _only_composite(name: str) -> bool:
+    """Whether devices run an operation as its parts; a few have a kernel as well."""
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    return has_kernel(name, "CompositeImplicitAutograd") and not (
+        has_kernel(name, "CPU") or has_kernel(name, "CUDA")
+    )
 
 
 def _kind_and_work(

@@ -129,6 +129,6 @@ def storage_lives(
             category.get(index, "buffers" if born < 0 else "activations"),
         )
         for index, (nbytes, born, died) in enumerate(
-            zip(storages.nbytes, storages.born, storages.died)
+            zip(storages.nbytes, storages.born, storages.died, strict=True)
         )
     )

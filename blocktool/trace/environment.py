@@ -13,7 +13,7 @@ from blocktool.results.environment import Environment
 
 def environment() -> Environment:
     """What this process runs on; of the zoos only those that were imported."""
-    packages = {
+    packages: dict[str, str] = {
         name: str(getattr(sys.modules[name], "__version__", "unknown"))
         for name in ("timm", "torchvision")
         if name in sys.modules

@@ -38,7 +38,7 @@ def _hint(error: BaseException, arguments: CallArguments) -> str:
     text = str(error)
     if isinstance(error, TypeError) and re.search(r"forward\(\).*(argument|positional)", text):
         return f"the inputs were: {given}; give each its own -i, named ones as -i name=..."
-    if "missing the required \"forward\"" in text:
+    if 'missing the required "forward"' in text:
         return "write a forward method, or name a submodule that has one with --select"
     if "Expected more than 1 value per channel when training" in text:
         return "batch normalisation cannot train on one value per channel; try --batch 2"

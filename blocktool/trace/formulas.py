@@ -68,7 +68,7 @@ def _convolution_backward(args: tuple[Any, ...], kwargs: dict[str, Any], out: An
     grad_out, x, w = args[:3]
     transposed, mask = args[7], args[10]
     # The gradients to input and to weight are each as dear as the forward, whatever the groups.
-    return _conv_once(x.shape, w.shape, grad_out.shape, transposed) * (mask[0] + mask[1])
+    return _conv_once(x.shape, w.shape, grad_out.shape, transposed) * int(mask[0] + mask[1])
 
 
 def _attention_products(q: Any, k: Any, v: Any) -> tuple[int, int]:
@@ -125,7 +125,9 @@ def _trilinear(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
         dims = iter(tensor.shape)
         rank = tensor.dim() + len(expand)
         sizes_here = [1 if d in expand else next(dims) for d in range(rank)]
-        sizes = sizes_here if not sizes else [max(a, b) for a, b in zip(sizes, sizes_here)]
+        sizes = (
+            sizes_here if not sizes else [max(a, b) for a, b in zip(sizes, sizes_here, strict=True)]
+        )
     return int(prod(sizes))
 
 

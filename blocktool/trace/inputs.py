@@ -43,9 +43,7 @@ def call_arguments(inputs: Inputs) -> CallArguments:
         inputs = (_shape_or(inputs),)
     if not isinstance(inputs, Sequence) or isinstance(inputs, str):
         inputs = (inputs,)
-    positional = [
-        value for value in map(_shape_or, inputs) if not _is_named(value)
-    ]
+    positional = [value for value in map(_shape_or, inputs) if not _is_named(value)]
     named = {value.name: value for value in inputs if _is_named(value)}
     return CallArguments(tuple(positional), named)
 

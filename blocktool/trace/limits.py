@@ -77,7 +77,8 @@ def _raised_in_meta_kernel(error: BaseException) -> bool:
         traceback = traceback.tb_next
     file = traceback.tb_frame.f_code.co_filename
     return file.startswith(torch.__path__[0]) and any(
-        part in file for part in ("_meta_registrations", "_refs", "_decomp", "_prims", "_subclasses")
+        part in file
+        for part in ("_meta_registrations", "_refs", "_decomp", "_prims", "_subclasses")
     )
 
 

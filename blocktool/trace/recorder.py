@@ -83,7 +83,7 @@ class Recorder(TorchDispatchMode):
     def __init__(
         self, *, fast: bool, attention: Attention | None, workspace: Workspace = no_workspace
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.ops: list[OpRecord] = []
         self.storages = Storages()
         self.phase: Phase = "forward"
@@ -94,9 +94,14 @@ class Recorder(TorchDispatchMode):
         self._attention = attention
         self._workspace = workspace
         self._call_of_node: dict[int, int] = {}
+        self._next_node: int = torch._C._autograd._get_sequence_nr()
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if isinstance(func, HigherOrderOperator):
@@ -218,7 +223,7 @@ class Recorder(TorchDispatchMode):
         nbytes = self.storages.nbytes
         total = 0
         seen: set[int] = set()
-        for position, (ref, size) in enumerate(zip(inputs, sizes)):
+        for position, (ref, size) in enumerate(zip(inputs, sizes, strict=True)):
             if (position == 0 and traits.mutated and traits.write_only) or ref.storage in seen:
                 continue
             seen.add(ref.storage)
@@ -233,12 +238,12 @@ class Recorder(TorchDispatchMode):
         if self.phase != "backward":
             call = stack[-1] if stack else 0
             if self.phase == "forward":
-                self._call_of_node.setdefault(torch._C._autograd._get_sequence_nr() - 1, call)
+                self._claim_nodes(call)
             return self.phase, call
         if stack:
-            self._call_of_node.setdefault(torch._C._autograd._get_sequence_nr() - 1, stack[-1])
+            self._claim_nodes(stack[-1])
             return "recompute", stack[-1]
-        node = torch._C._current_autograd_node()
+        node: Any = torch._C._current_autograd_node()
         if node is None:
             return "backward", 0
         number = node._sequence_nr()
@@ -246,11 +251,20 @@ class Recorder(TorchDispatchMode):
             return "backward", self.owner_of_parameter.get(id(getattr(node, "variable", None)), 0)
         return "backward", self._call_of_node.get(number, 0)
 
+    def _claim_nodes(self, call: int) -> None:
+        """Nodes of the backward graph are numbered as they are made, each just before its
+        operation is dispatched: what is new since the last operation belongs to this one."""
+        now = torch._C._autograd._get_sequence_nr()
+        for number in range(self._next_node, now):
+            self._call_of_node[number] = call
+        self._next_node = now
+
 
 def _unwraps(cls: type) -> bool:
     """Whether a tensor type has a dispatch of its own that would run other operations."""
     from_torch = cls.__module__ in ("torch", "torch.nn.parameter", "torch._subclasses.fake_tensor")
-    return not from_torch and cls.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl
+    dispatch = getattr(cls, "__torch_dispatch__", None)
+    return not from_torch and dispatch is not torch._C._disabled_torch_dispatch_impl
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:

@@ -61,6 +61,7 @@ class Run:
 
     @property
     def failed_path(self) -> str | None:
+        """The innermost module that was running when the run failed."""
         return self._tracker.failed_path if self._tracker is not None else None
 
     def result(self) -> OpTrace:

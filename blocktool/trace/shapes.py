@@ -69,7 +69,7 @@ def _dense(x: Tensor) -> bool:
     """Whether ``x`` covers its memory without gaps or overlap, in whatever order."""
     expected = 1
     for stride, size in sorted(
-        (stride, size) for stride, size in zip(x.stride(), x.shape) if size != 1
+        (stride, size) for stride, size in zip(x.stride(), x.shape, strict=True) if size != 1
     ):
         if stride != expected:
             return False
@@ -148,7 +148,7 @@ def _convolution(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     shape = [x.shape[0], out_channels]
     settings = (stride, padding, dilation, output_padding)
     for size, kernel, s, p, d, extra in zip(
-        x.shape[2:], w.shape[2:], *(_spatial(v, rank) for v in settings)
+        x.shape[2:], w.shape[2:], *(_spatial(v, rank) for v in settings), strict=True
     ):
         if s < 1 or d < 1 or p < 0 or extra < 0 or kernel < 1:
             return NotImplemented
@@ -243,7 +243,7 @@ def _max_pool(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _avg_pool(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     shape = _pooled(args[0], args[1], *args[2:4], kind="avg")
-    return NotImplemented if shape is None or len(args) > 4 and args[4] else _new(args[0], shape)
+    return NotImplemented if shape is None or (len(args) > 4 and args[4]) else _new(args[0], shape)
 
 
 def _pooled(
@@ -262,7 +262,7 @@ def _pooled(
     stride = _spatial(stride, 2) if stride else kernel
     shape = list(x.shape[:2])
     for size, k, s, p, d in zip(
-        x.shape[2:], kernel, stride, _spatial(padding, 2), _spatial(dilation, 2)
+        x.shape[2:], kernel, stride, _spatial(padding, 2), _spatial(dilation, 2), strict=True
     ):
         out = (size + 2 * p - d * (k - 1) - 1) // s + 1 if s > 0 else 0
         if out < 1 or p < 0 or p > k // 2 or k < 1:
@@ -301,7 +301,9 @@ def _cat(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for tensor in tensors[1:]:
         if tensor.dim() != rank:
             return NotImplemented
-        if any(a != b for d, (a, b) in enumerate(zip(tensor.shape, shape)) if d != dim):
+        if any(
+            a != b for d, (a, b) in enumerate(zip(tensor.shape, shape, strict=True)) if d != dim
+        ):
             return NotImplemented
         shape[dim] += tensor.shape[dim]
     return _new(first, shape)
@@ -320,12 +322,16 @@ def _flash_for_cpu(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 _UNARY = frozenset(
-    "relu gelu silu sigmoid tanh exp log sqrt rsqrt neg abs sin cos erf hardswish hardsigmoid "
-    "hardtanh elu leaky_relu mish softplus reciprocal square clamp clamp_min clamp_max".split()
+    """
+    relu gelu silu sigmoid tanh exp log sqrt rsqrt neg abs sin cos erf hardswish hardsigmoid
+    hardtanh elu leaky_relu mish softplus reciprocal square clamp clamp_min clamp_max
+    """.split()
 )
 _BINARY = frozenset(
-    "add sub mul div threshold_backward gelu_backward silu_backward hardswish_backward "
-    "hardsigmoid_backward sigmoid_backward tanh_backward leaky_relu_backward".split()
+    """
+    add sub mul div threshold_backward gelu_backward silu_backward hardswish_backward
+    hardsigmoid_backward sigmoid_backward tanh_backward leaky_relu_backward
+    """.split()
 )
 _RULES: dict[str, Rule] = {
     "aten.convolution": _convolution,
@@ -411,9 +417,7 @@ class ShapeMemo:
 
     def learn(self, key: Any, args: tuple[Any, ...], out: Any) -> None:
         """Keep an answer, if it can be given again from its layout alone."""
-        taken = {
-            value.untyped_storage()._cdata for value in args if isinstance(value, Tensor)
-        }
+        taken = {value.untyped_storage()._cdata for value in args if isinstance(value, Tensor)}
         single = isinstance(out, Tensor)
         tensors = (out,) if single else out
         if not isinstance(tensors, tuple):

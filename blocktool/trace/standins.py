@@ -26,11 +26,11 @@ def _as_kind_of(original: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
 
 
 def _lazy(original: torch.Tensor, device: torch.device, dtype: torch.dtype | None) -> Any:
-    cls = type(original)
+    cls: Any = type(original)
     chosen = dtype if dtype is not None else original.dtype
     if isinstance(original, UninitializedBuffer):
-        return cls(device=device, dtype=chosen)  # type: ignore[call-arg]
-    return cls(requires_grad=original.requires_grad, device=device, dtype=chosen)  # type: ignore[call-arg]
+        return cls(device=device, dtype=chosen)
+    return cls(requires_grad=original.requires_grad, device=device, dtype=chosen)
 
 
 def _wanted(original: torch.Tensor, dtype: torch.dtype | None) -> torch.dtype:

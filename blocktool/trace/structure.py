@@ -31,11 +31,10 @@ def named_tensors(value: Any, name: str | None = None) -> Iterator[tuple[str | N
     elif isinstance(value, (tuple, list)):
         keys = getattr(value, "_fields", None)
         for position, item in enumerate(value):
-            if keys:
-                path = _join(name, keys[position])
+            if keys is None and name is None:
+                yield from named_tensors(item)
             else:
-                path = None if name is None else _join(name, position)
-            yield from named_tensors(item, path)
+                yield from named_tensors(item, _join(name, keys[position] if keys else position))
     elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             yield from named_tensors(getattr(value, field.name), _join(name, field.name))

@@ -110,7 +110,7 @@ def _received(
         nonlocal calls
         calls += 1
         if not seen:
-            with torch._C._DisableTorchDispatch():  # type: ignore[attr-defined]
+            with torch._C._DisableTorchDispatch():
                 seen.append(
                     CallArguments(
                         tuple(map_tensors(value, without_data) for value in args),
@@ -120,9 +120,7 @@ def _received(
 
     handle = _submodule(target, module, path).register_forward_pre_hook(note, with_kwargs=True)
     try:
-        trace(
-            module, call_arguments(inputs), **settings, name=target.name, rebuild=None
-        )
+        trace(module, call_arguments(inputs), **settings, name=target.name, rebuild=None)
     finally:
         handle.remove()
     if not seen:

@@ -42,7 +42,7 @@ def trace(
             forward and backward, and a step of ``optimizer`` where one is named.
         device: ``"meta"`` climbs the ladder: meta, then fake tensors, then real ones on CPU.
             ``"fake"``, ``"cpu"``, ``"cuda"``, ... use that rung alone.
-        dtype: the floating dtype of parameters, buffers and inputs (``"bfloat16"``); theirs if None.
+        dtype: the floating dtype of parameters, buffers and inputs (``"bfloat16"``); None keeps it.
         attention: the device whose attention kernels the trace without data assumes.
         optimizer: ``"sgd"``, ``"adam"``, ...: with ``mode="training"``, one step of it.
         input_grad: whether the inputs need a gradient, too (only where they are floating).
@@ -104,9 +104,7 @@ def _checked_mode(mode: Mode, optimizer: str | None) -> Mode:
     if optimizer is not None:
         optimizer_factory(optimizer)
         if mode != "training":
-            raise UsageError(
-                "an optimizer steps only in training mode", hint="add --mode training"
-            )
+            raise UsageError("an optimizer steps only in training mode", hint="add --mode training")
     return mode
 
 

@@ -190,12 +190,13 @@ RESAMPLING: dict[str, Work] = {
 
 REDUCTION: dict[str, Work] = {
     name: per_input()
-    for name in (
-        "sum mean prod amax amin aminmax max min argmax argmin any all count_nonzero cumsum cumprod "
-        "cummax cummin logcumsumexp nansum median nanmedian mode kthvalue trace equal sort topk "
-        "_cummax_helper _cummin_helper _logcumsumexp histc bincount unique_dim _unique _unique2 "
-        "unique_consecutive is_nonzero _is_all_true _is_any_true searchsorted bucketize isin"
-    ).split()
+    for name in """
+        sum mean prod amax amin aminmax max min argmax argmin any all count_nonzero cumsum
+        cumprod cummax cummin logcumsumexp nansum median nanmedian mode kthvalue trace equal
+        sort topk _cummax_helper _cummin_helper _logcumsumexp histc bincount unique_dim _unique
+        _unique2 unique_consecutive is_nonzero _is_all_true _is_any_true searchsorted bucketize
+        isin
+    """.split()
 } | {
     "norm": per_input(2),
     "linalg_vector_norm": per_input(2),
@@ -215,20 +216,20 @@ TRANSFORM: dict[str, Work] = {"_fft_c2c": _fft, "_fft_r2c": _fft, "_fft_c2r": _f
 
 ELEMENTWISE: dict[str, Work] = {
     name: per_output()
-    for name in (
-        "hardswish hardswish_backward hardsigmoid_backward hardtanh_backward leaky_relu_backward "
-        "elu_backward glu glu_backward softplus_backward log_sigmoid_forward log_sigmoid_backward "
-        "hardshrink_backward softshrink_backward _prelu_kernel _prelu_kernel_backward polar complex "
-        "floor_divide tril triu _masked_scale where cross linalg_cross masked_fill rrelu_with_noise "
-        "bernoulli _conj_physical gelu_ index_fill cumulative_trapezoid addr diagonal_backward "
-        "_add_relu fake_quantize_per_tensor_affine_cachemask fake_quantize_per_channel_affine_cachemask "
-        "quantize_per_tensor dequantize mse_loss mse_loss_backward smooth_l1_loss huber_loss "
-        "smooth_l1_loss_backward huber_loss_backward binary_cross_entropy "
-        "binary_cross_entropy_backward binary_cross_entropy_with_logits soft_margin_loss "
-        "soft_margin_loss_backward nll_loss_forward nll_loss_backward nll_loss2d_forward "
-        "nll_loss2d_backward copysign heaviside gcd lcm eq ne lt le gt ge "
-        "_amp_foreach_non_finite_check_and_unscale _amp_update_scale"
-    ).split()
+    for name in """
+        hardswish hardswish_backward hardsigmoid_backward hardtanh_backward leaky_relu_backward
+        elu_backward glu glu_backward softplus_backward log_sigmoid_forward log_sigmoid_backward
+        hardshrink_backward softshrink_backward _prelu_kernel _prelu_kernel_backward polar
+        complex floor_divide tril triu _masked_scale where cross linalg_cross masked_fill
+        rrelu_with_noise _conj_physical gelu_ index_fill cumulative_trapezoid addr
+        diagonal_backward _add_relu fake_quantize_per_tensor_affine_cachemask
+        fake_quantize_per_channel_affine_cachemask quantize_per_tensor dequantize mse_loss
+        mse_loss_backward smooth_l1_loss huber_loss smooth_l1_loss_backward huber_loss_backward
+        binary_cross_entropy binary_cross_entropy_backward binary_cross_entropy_with_logits
+        soft_margin_loss soft_margin_loss_backward nll_loss_forward nll_loss_backward
+        nll_loss2d_forward nll_loss2d_backward copysign heaviside gcd lcm eq ne lt le gt ge
+        _amp_foreach_non_finite_check_and_unscale _amp_update_scale
+    """.split()
 } | {
     "native_dropout": per_output(2),
     "native_dropout_backward": per_output(2),
@@ -247,20 +248,11 @@ ELEMENTWISE: dict[str, Work] = {
 }
 
 BESIDE_CONTRACTION: dict[str, Work] = {
-    **{
-        name: bias_of_product
-        for name in ("addmm", "baddbmm", "addbmm", "addmv", "_addmm_activation")
-    },
-    **{
-        name: bias_of_convolution
-        for name in (
-            "convolution",
-            "_convolution",
-            "mkldnn_convolution",
-            "convolution_overrideable",
-            "linear",
-        )
-    },
+    **dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv", "_addmm_activation"), bias_of_product),
+    **dict.fromkeys(
+        """convolution _convolution mkldnn_convolution convolution_overrideable linear""".split(),
+        bias_of_convolution,
+    ),
     "convolution_backward": bias_of_convolution_backward,
     **{
         f"_scaled_dot_product_{name}": softmax_of_scores

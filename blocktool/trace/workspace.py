@@ -4,8 +4,8 @@ Known for one family: the 2-D convolutions of oneDNN on CPU, in float32 and row-
 work on copies of input, weight and output in a blocked layout, with channels in sixteens
 (https://uxlfoundation.github.io/oneDNN/dev_guide_understanding_memory_formats.html). In a
 convolutional network these copies, and not the tensors that one sees, often decide the peak. The
-order in which they are made and freed was read off torch.profiler's memory events. Scratchpads of
-single primitives are not included.
+order in which they are made and freed was read off torch.profiler's memory events. Of the
+scratchpads only the one that is large enough to matter is included.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ Workspace = Callable[[str, tuple[Any, ...], Any], int]
 _BLOCK = 16
 _PLAIN_CHANNELS = 3
 """Images are read as they are."""
+_PARTIAL_SUMS = 256
+_LARGE_KERNEL = 25
 
 
 def no_workspace(op: str, args: tuple[Any, ...], out: Any) -> int:
@@ -32,9 +34,21 @@ def cpu_workspace(op: str, args: tuple[Any, ...], out: Any) -> int:
     """Bytes that a CPU convolution (or its backward) holds at its own peak, without its outputs."""
     if op == "aten.convolution" and _blocked(args[0], args[1], transposed=args[6]):
         return _forward(args[0], args[1], out, grouped=args[8] > 1)
-    if op == "aten.convolution_backward" and _blocked(args[1], args[2], transposed=args[7]):
-        return _backward(args)
+    if op == "aten.convolution_backward":
+        if _blocked(args[1], args[2], transposed=args[7]):
+            return _backward(args)
+        return _depthwise_partial_sums(args)
     return 0
+
+
+def _depthwise_partial_sums(args: tuple[Any, ...]) -> int:
+    """In channels-last layout a large depthwise kernel's gradient is summed in parts."""
+    x, weight, groups, mask = args[1], args[2], args[9], args[10]
+    depthwise = x.dim() == 4 and groups == x.shape[1] == weight.shape[0] > 1
+    last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    if not (depthwise and last and mask[1]) or x.dtype != torch.float32:
+        return 0
+    return _PARTIAL_SUMS * 4 * weight.numel() if prod(weight.shape[2:]) >= _LARGE_KERNEL else 0
 
 
 def _blocked(x: torch.Tensor, weight: torch.Tensor, *, transposed: bool) -> bool:

@@ -24,7 +24,13 @@ FLASH = 1
 def test_the_choice_is_that_of_torch(
     dtype: torch.dtype, heads: tuple[int, int], dims: tuple[int, int, int]
 ) -> None:
-    masks = {"none": None, "full": (2, 4, 6, 5), "row": (6, 5), "batch": (2, 1, 1, 5), "odd": (4, 6, 5)}
+    masks = {
+        "none": None,
+        "full": (2, 4, 6, 5),
+        "row": (6, 5),
+        "batch": (2, 1, 1, 5),
+        "odd": (4, 6, 5),
+    }
     for (mask_name, shape), dropout, gqa, rank in itertools.product(
         masks.items(), (0.0, 0.1), (False, True), (3, 4)
     ):

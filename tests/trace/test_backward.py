@@ -17,8 +17,9 @@ from blocktool.trace.tracer import trace
 NET = nn.Sequential(
     nn.Conv2d(3, 8, 3, padding=1),
     nn.BatchNorm2d(8),
-    nn.ReLU(),
+    nn.ReLU6(inplace=True),
     nn.Conv2d(8, 8, 3, padding=1, groups=4),
+    nn.SiLU(inplace=True),
     nn.Flatten(),
     nn.Linear(8 * 64, 10),
 )
@@ -26,9 +27,11 @@ X = (2, 3, 8, 8)
 
 
 def test_each_module_pays_for_its_own_backward() -> None:
-    rows = {r.path: r for r in summarize_trace(trace(NET, X, mode="training", input_grad=True)).modules}
+    rows = {
+        r.path: r for r in summarize_trace(trace(NET, X, mode="training", input_grad=True)).modules
+    }
     forward = {r.path: r for r in summarize_trace(trace(NET, X)).modules}
-    for path in ("0", "3", "5", ""):
+    for path in ("0", "3", "6", ""):
         assert rows[path].macs == 3 * forward[path].macs > 0
 
 
@@ -39,6 +42,8 @@ def test_no_backward_is_left_to_the_root() -> None:
     )
     # The gradient that starts it all, and nothing else.
     assert set(strays) <= {"aten.ones", "aten.expand"}
+    names = {op.op for op in record.ops if record.calls[op.call].path == "4"}
+    assert "aten.silu_backward" in names
 
 
 def test_a_module_used_twice_gets_both_backwards() -> None:

@@ -51,8 +51,7 @@ class Odd(nn.Module):
         if self.fails:
             torch.set_default_dtype(torch.float64)
             raise ValueError("as asked")
-        x = self.last(self.drop(x * self.scale + self.tensors[0] + self.tensors[1]["deep"]))
-        return x
+        return self.last(self.drop(x * self.scale + self.tensors[0] + self.tensors[1]["deep"]))
 
 
 def state(module: nn.Module) -> dict[str, Any]:
@@ -67,7 +66,10 @@ def state(module: nn.Module) -> dict[str, Any]:
         "versions": {
             name: p._version for name, p in module.named_parameters() if tensors[name] is not None
         },
-        "grads": {name: None if p.grad is None else p.grad.clone() for name, p in module.named_parameters()},
+        "grads": {
+            name: None if p.grad is None else p.grad.clone()
+            for name, p in module.named_parameters()
+        },
         "train": {name: m.training for name, m in module.named_modules()},
         "types": {name: type(m) for name, m in module.named_modules()},
         "attributes": {name: sorted(m.__dict__) for name, m in module.named_modules()},

@@ -11,7 +11,6 @@ import csv
 from pathlib import Path
 
 import pytest
-from zoo_stub import import_torchvision
 
 from blocktool.analysis.summary import summarize_trace
 from blocktool.targets.resolve import resolve

@@ -72,7 +72,17 @@ ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
     ),
     (
         aten.convolution.default,
-        (t(1, 4, 5, 6, 7), t(2, 4, 3, 3, 3), t(2), [1, 2, 1], [1, 1, 1], [1, 1, 1], False, [0] * 3, 1),
+        (
+            t(1, 4, 5, 6, 7),
+            t(2, 4, 3, 3, 3),
+            t(2),
+            [1, 2, 1],
+            [1, 1, 1],
+            [1, 1, 1],
+            False,
+            [0] * 3,
+            1,
+        ),
     ),
     (aten.native_batch_norm.default, (t(2, 8, 5, 5), t(8), t(8), t(8), t(8), False, 0.1, 1e-5)),
     (aten.native_batch_norm.default, (t(2, 8, 5, 5), t(8), t(8), t(8), t(8), True, 0.1, 1e-5)),
@@ -168,7 +178,9 @@ def test_what_does_not_fit_is_left_for_torch_to_refuse(func: Any, args: tuple[An
         (aten.addmm.default, (t(4), t(3, 4), t(5, 4))),
     ],
 )
-def test_common_mistakes_are_refused_in_the_words_of_the_cpu(func: Any, args: tuple[Any, ...]) -> None:
+def test_common_mistakes_are_refused_in_the_words_of_the_cpu(
+    func: Any, args: tuple[Any, ...]
+) -> None:
     rule = traits_of(func).rule
     assert rule is not None
     with pytest.raises(RuntimeError) as theirs:
