@@ -90,7 +90,9 @@ def _backward(args: tuple[Any, ...]) -> int:
     grad_w = 4 * weight.numel() if mask[1] else 0
     moments = [0]
     if mask[0]:
-        moments += [grad_copy + w_copy + x_copy, x_copy + grad_x]
+        strided = groups == 1 and max(stride) > 1
+        # A strided gradient is made plain in two steps, through one more copy.
+        moments += [grad_copy + w_copy + x_copy, x_copy + grad_x * (2 if strided else 1)]
     if mask[1]:
         # Grouped weight gradients of stride 1 read the plain layout; images always do.
         read = 0 if groups > 1 and max(stride) == 1 else grad_copy
