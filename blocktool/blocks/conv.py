@@ -1,0 +1,150 @@
+"""Convolution with its norm and activation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from blocktool.blocks.checks import check_choice, check_divides, check_positive
+from blocktool.blocks.layers import Device, is_named, make_act, make_norm, reset_parameters
+from blocktool.blocks.options import ActSpec, NormSpec, Order, Padding, PaddingMode
+from blocktool.blocks.shapes import ShapeError, check_map, check_map_shape, conv_size, pair
+
+
+class ConvBlock(nn.Module):
+    """Convolution, norm, activation: (B, in_channels, H, W) -> (B, out_channels, H', W').
+
+    ``order`` is ``"cna"`` (convolution, norm, activation) or ``"nac"`` (pre-activation, as in
+    https://arxiv.org/abs/1603.05027; the norm is then over ``in_channels``).
+
+    ``padding=None`` is ``dilation * (kernel_size - 1) // 2`` at each side: an odd kernel keeps
+    H / stride (rounded up), an even one never adds to it. ``bias=None`` is no bias where a norm
+    follows the convolution, a bias otherwise. ``norm`` and ``act`` are described in
+    :mod:`blocktool.blocks.options`.
+
+    Raises ValueError for widths that ``groups`` does not divide, sizes that are not positive, and
+    unknown names; ShapeError, in forward, for a tensor that is not (B, in_channels, H, W).
+    """
+
+    conv: nn.Conv2d
+    norm: nn.Module | None
+    act: nn.Module | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int] = 3,
+        stride: int | tuple[int, int] = 1,
+        padding: Padding = None,
+        *,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool | None = None,
+        padding_mode: PaddingMode = "zeros",
+        order: Order = "cna",
+        norm: NormSpec = "batch",
+        act: ActSpec = "relu",
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        check_positive(in_channels=in_channels, out_channels=out_channels, groups=groups)
+        kernel, strides, dilations = pair(kernel_size), pair(stride), pair(dilation)
+        for name, sizes in (("kernel_size", kernel), ("stride", strides), ("dilation", dilations)):
+            for size in sizes:
+                check_positive(**{name: size})
+        check_divides("groups", groups, in_channels=in_channels, out_channels=out_channels)
+        check_choice("order", order, ("cna", "nac"))
+        if padding is None:
+            padding = _half(kernel[0], dilations[0]), _half(kernel[1], dilations[1])
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.stride = stride
+        self.order = order
+
+        conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel,
+            strides,
+            padding,
+            dilations,
+            groups,
+            bias=(norm is None or order == "nac") if bias is None else bias,
+            padding_mode=padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+        width = out_channels if order == "cna" else in_channels
+        normed = make_norm(norm, width, device=device, dtype=dtype)
+        # In place on what this block made, never on its input; and not on what an unknown norm
+        # gave, which may keep its output for the backward pass.
+        inplace = is_named(norm) or (norm is None and order == "cna")
+        act_layer = make_act(act, inplace=inplace, device=device, dtype=dtype)
+        # Registered in the order of execution, which is the order of every listing.
+        layers = {"conv": conv, "norm": normed, "act": act_layer}
+        for letter in order:
+            name = {"c": "conv", "n": "norm", "a": "act"}[letter]
+            self.register_module(name, layers[name])
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """He initialisation (https://arxiv.org/abs/1502.01852, fan out), zero bias, fresh norm."""
+        # Random numbers on meta draw nothing, but load a second's worth of torch's decompositions.
+        if not self.conv.weight.is_meta:
+            nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+            if self.conv.bias is not None:
+                nn.init.zeros_(self.conv.bias)
+        reset_parameters(self.norm)
+        reset_parameters(self.act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H', W')."""
+        check_map(self, x, self.in_channels)
+        if self.order == "cna":
+            x = self.conv(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        if self.act is not None:
+            x = self.act(x)
+        return x if self.order == "cna" else self.conv(x)
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape that forward gives for this one, without running.
+
+        Raises ShapeError where forward would fail.
+        """
+        shape = check_map_shape(self, input_shape, self.in_channels)
+        conv = self.conv
+        sizes = []
+        for axis in (0, 1):
+            size, kernel, dilation = shape[2 + axis], conv.kernel_size[axis], conv.dilation[axis]
+            if conv.padding == "same":
+                sizes.append(size)
+                continue
+            padding = 0 if isinstance(conv.padding, str) else conv.padding[axis]
+            made = conv_size(size, kernel, conv.stride[axis], padding, dilation)
+            if made < 1:
+                reach = dilation * (kernel - 1) + 1 - 2 * padding
+                raise ShapeError(
+                    type(self).__name__,
+                    f"(B, C={self.in_channels}, H>={reach}, W>={reach})",
+                    shape,
+                    reason=f"{'HW'[axis]}: the kernel spans {reach}, got {size} (dim {2 + axis})",
+                )
+            sizes.append(made)
+        return (shape[0], self.out_channels, *sizes)
+
+    def extra_repr(self) -> str:
+        """Widths, and what is not the default."""
+        text = f"{self.in_channels}, {self.out_channels}"
+        if self.order != "cna":
+            text += f", order='{self.order}'"
+        return text
+
+
+def _half(kernel_size: int, dilation: int) -> int:
+    return dilation * (kernel_size - 1) // 2

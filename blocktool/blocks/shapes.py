@@ -1,0 +1,99 @@
+"""Shapes: what blocks accept, and what they say when it is something else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class ShapeError(ValueError):
+    """A block was given a tensor of a shape that it does not take.
+
+    ``block`` is the class, ``expected`` the pattern (``"(B, C=64, H, W)"``), ``actual`` the shape,
+    ``reason`` the dimension at fault, ``hint`` the remedy; the last two may be None::
+
+        ShapeError: ConvBlock: expected (B, C=64, H, W), got (2, 32, 32, 64)
+          C: wanted 64, got 32 (dim 1)
+          hint: looks channels-last (N,H,W,C); try x.permute(0, 3, 1, 2)
+    """
+
+    def __init__(
+        self,
+        block: str,
+        expected: str,
+        actual: Sequence[int],
+        *,
+        reason: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.block = block
+        self.expected = expected
+        self.actual = tuple(actual)
+        self.reason = reason
+        self.hint = hint
+        lines = [f"{block}: expected {expected}, got {self.actual}"]
+        if reason:
+            lines.append(f"  {reason}")
+        if hint:
+            lines.append(f"  hint: {hint}")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Pickled as it was built: errors cross process borders.
+        return _rebuild, (self.block, self.expected, self.actual, self.reason, self.hint)
+
+
+def _rebuild(
+    block: str, expected: str, actual: tuple[int, ...], reason: str | None, hint: str | None
+) -> ShapeError:
+    return ShapeError(block, expected, actual, reason=reason, hint=hint)
+
+
+def check_map(block: nn.Module, x: Tensor, channels: int) -> None:
+    """Raise ShapeError unless ``x`` is a map (B, ``channels``, H, W)."""
+    if x.ndim != 4 or x.shape[1] != channels:
+        raise map_error(block, tuple(x.shape), channels)
+
+
+def check_map_shape(block: nn.Module, shape: Sequence[int], channels: int) -> tuple[int, ...]:
+    """The shape as a tuple (B, ``channels``, H, W); raises ShapeError for any other."""
+    if len(shape) != 4 or shape[1] != channels:
+        raise map_error(block, shape, channels)
+    return tuple(shape)
+
+
+def map_error(block: nn.Module, shape: Sequence[int], channels: int) -> ShapeError:
+    """The ShapeError for a tensor that is not (B, ``channels``, H, W), with cause and remedy."""
+    reason = hint = None
+    if len(shape) == 3:
+        reason = "no batch dimension: 3 dimensions, wanted 4"
+        if shape[0] == channels:
+            hint = "add one: x.unsqueeze(0)"
+        elif shape[2] == channels:
+            hint = "looks like tokens (B, N, C); this block takes maps (B, C, H, W)"
+    elif len(shape) != 4:
+        reason = f"{len(shape)} dimensions, wanted 4"
+    else:
+        reason = f"C: wanted {channels}, got {shape[1]} (dim 1)"
+        if _looks_channels_last(shape, channels):
+            hint = "looks channels-last (N,H,W,C); try x.permute(0, 3, 1, 2)"
+    expected = f"(B, C={channels}, H, W)"
+    return ShapeError(type(block).__name__, expected, shape, reason=reason, hint=hint)
+
+
+def _looks_channels_last(shape: Sequence[int], channels: int) -> bool:
+    if shape[3] == channels:
+        return True
+    # Square, with a last dimension of an image's colours or narrower than the rest.
+    return shape[1] == shape[2] and shape[3] in (1, 3, 4) and shape[3] < shape[1]
+
+
+def pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """``3`` as ``(3, 3)``."""
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def conv_size(size: int, kernel_size: int, stride: int, padding: int, dilation: int) -> int:
+    """Output size of a convolution along one dimension (torch.nn.Conv2d's formula)."""
+    return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
