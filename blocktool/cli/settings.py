@@ -1,0 +1,117 @@
+"""Defaults from ``[tool.blocktool]`` of the nearest pyproject.toml.
+
+Keys are the long names of options (``depth = 3``, ``input-grad = true``). Those of
+``[tool.blocktool]`` hold for every command that has them, those of ``[tool.blocktool.summary]``
+for ``summary``. Options and ``BLOCKTOOL_*`` variables come before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from blocktool.errors import ConfigError
+
+# What makes sense on a command line only.
+_NOT_HERE = ("help", "version", "force", "debug")
+
+
+def defaults(commands: Mapping[str, Any], directory: Path) -> dict[str, dict[str, Any]]:
+    """The defaults of each of ``commands`` (Typer's), by parameter name, seen from ``directory``.
+
+    Raises ConfigError, naming file and key, for a file that is not TOML, a key that is no option,
+    and a value of the wrong type.
+    """
+    path = _nearest(directory)
+    table = _table(path) if path is not None else {}
+    if path is None or not table:
+        return {}
+    options = {name: _options(command) for name, command in commands.items()}
+    found: dict[str, dict[str, Any]] = {name: {} for name in commands}
+    for key, value in table.items():
+        if key in commands and isinstance(value, dict):
+            continue
+        takers = [name for name in commands if _name(key) in options[name]]
+        if not takers:
+            known = {option for each in options.values() for option in each} | set(commands)
+            raise _unknown(path, key, "tool.blocktool", known)
+        for name in takers:
+            option = options[name][_name(key)]
+            found[name][option.name] = _value(option, value, f"{path}: {key}")
+    for command in commands:
+        section = table.get(command, {})
+        for key, value in section.items() if isinstance(section, dict) else ():
+            option = options[command].get(_name(key))
+            if option is None:
+                raise _unknown(path, key, f"tool.blocktool.{command}", set(options[command]))
+            found[command][option.name] = _value(option, value, f"{path}: {command}.{key}")
+    return found
+
+
+def _nearest(directory: Path) -> Path | None:
+    for folder in (directory, *directory.parents):
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            return path
+    return None
+
+
+def _table(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        if "blocktool" not in text:
+            return {}
+        table = tomllib.loads(text).get("tool", {}).get("blocktool", {})
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error}", hint="blocktool takes its defaults from there"
+        ) from error
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: tool.blocktool is not a table", hint="write [tool.blocktool]")
+    return table
+
+
+def _options(command: Any) -> dict[str, Any]:
+    """The options of a command by long name, written with underscores."""
+    return {
+        _name(opt.lstrip("-")): param
+        for param in command.params
+        if param.param_type_name == "option" and param.name not in _NOT_HERE
+        for opt in param.opts
+        if opt.startswith("--")
+    }
+
+
+def _name(key: str) -> str:
+    return key.replace("-", "_")
+
+
+def _value(option: Any, value: Any, where: str) -> Any:
+    """The value as the option takes it, if its type fits."""
+    if option.is_flag:
+        if isinstance(value, bool):
+            return value
+        raise ConfigError(f"{where}: {value!r} is not true or false")
+    if option.multiple:
+        items = value if isinstance(value, list) else [value]
+        if all(isinstance(item, str) for item in items):
+            return items
+        raise ConfigError(f"{where}: {value!r} is not a text or a list of texts")
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    raise ConfigError(f"{where}: {value!r} is not a text or a number")
+
+
+def _unknown(path: Path, key: str, section: str, known: set[str]) -> ConfigError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(_name(key), known, 1)
+    return ConfigError(
+        f"{path}: unknown key '{key}' in [{section}]",
+        hint=f"did you mean {near[0].replace('_', '-')}?"
+        if near
+        else "keys are the long names of options, such as depth or format",
+    )

@@ -1,0 +1,232 @@
+"""``blocktool summary``: what a module is."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from blocktool.cli import options
+from blocktool.cli.errors import note, warn
+from blocktool.cli.options import SHOWN, at_least, chosen, color_choice, option
+from blocktool.cli.terminal import choose_color, has_unicode, wants_color, width_of
+from blocktool.render.view import SORT_KEYS, View
+
+if TYPE_CHECKING:
+    from blocktool.render.output import Destination
+    from blocktool.results.summary import Summary
+
+Mode = Literal["forward", "training"]
+_MODES: tuple[Mode, ...] = ("forward", "training")
+_ATTENTION = ("cpu", "cuda", "math")
+
+
+def summary(
+    target: options.Target,
+    arguments: options.Arguments = None,
+    input: options.Input = None,  # noqa: A002
+    batch: options.Batch = None,
+    dtype: options.Dtype = None,
+    select: options.Select = None,
+    device: options.Device = None,
+    mode: Annotated[
+        str,
+        option(
+            "--mode",
+            choices=_MODES,
+            section=options.INPUTS,
+            help="forward (default), or a training step with its backward.",
+        ),
+    ] = "forward",
+    optimizer: Annotated[
+        str | None,
+        option(
+            "--optimizer",
+            metavar="NAME",
+            section=options.INPUTS,
+            help="Add the optimizer's step and state: sgd, adam, adamw, ... (training).",
+        ),
+    ] = None,
+    attention: Annotated[
+        str | None,
+        option(
+            "--attention",
+            choices=_ATTENTION,
+            section=options.INPUTS,
+            help="Whose attention kernels to assume. Default: the device's.",
+        ),
+    ] = None,
+    input_grad: Annotated[
+        bool,
+        option(
+            "--input-grad",
+            section=options.INPUTS,
+            help="The inputs need a gradient too (training).",
+        ),
+    ] = False,
+    depth: Annotated[
+        int | None,
+        option("--depth", metavar="N", section=SHOWN, help="Levels. Default: as fit a screen."),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        option(
+            "--sort",
+            metavar="KEY",
+            choices=SORT_KEYS,
+            section=SHOWN,
+            help=f"Order siblings and --ops by {', '.join(SORT_KEYS)}.",
+        ),
+    ] = None,
+    expand: Annotated[
+        bool, option("--expand", section=SHOWN, help="Show repeated blocks one by one.")
+    ] = False,
+    ops: Annotated[
+        bool, option("--ops", section=SHOWN, help="Add the table of operations.")
+    ] = False,
+    strict: Annotated[
+        bool,
+        option("--strict", section=SHOWN, help="Exit code 1 if an operation could not be counted."),
+    ] = False,
+    format: options.Format = None,  # noqa: A002
+    output: options.Output = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    color: options.Color = "auto",
+    debug: options.Debug = False,
+) -> None:
+    """Tell what a module is: parameters, MACs, FLOPs, activations, bytes, peak memory.
+
+    It is run once without data; no weight is loaded and no device is needed.
+    """
+    choose_color(color_choice(color))
+    from blocktool.render.formats import choose_format, renderer
+    from blocktool.render.output import destination
+
+    view = View(
+        depth=at_least("--depth", depth, 0),
+        sort=None if sort is None else chosen("--sort", sort, SORT_KEYS),
+        expand=expand,
+        ops=ops,
+    )
+    kind = choose_format("summary", format, output)
+    place = destination(output, force=force)
+    started = time.perf_counter()
+    with _undisturbed(verbose or debug):
+        result = _summarize(
+            target,
+            arguments or [],
+            input or [],
+            batch=at_least("--batch", batch, 1),
+            mode=chosen("--mode", mode, _MODES),
+            device=device or "meta",
+            dtype=dtype,
+            attention=_attention(attention, device),
+            optimizer=optimizer,
+            input_grad=input_grad,
+            select=select,
+        )
+    if verbose:
+        _tell(result, time.perf_counter() - started)
+    place.write(renderer("summary", kind)(result, _fitted(view, place, color)))
+    _conclude(result, place, shown=kind == "table" and place.path is None, quiet=quiet)
+    if strict and result.uncovered_ops:
+        raise typer.Exit(1)
+
+
+def _summarize(
+    name: str,
+    arguments: list[str],
+    shapes: list[str],
+    *,
+    batch: int | None,
+    mode: Mode,
+    device: str,
+    dtype: str | None,
+    attention: str,
+    optimizer: str | None,
+    input_grad: bool,
+    select: str | None,
+) -> Summary:
+    """Resolve, trace, summarize. The inputs are read before torch is, so that a slip costs no
+    second."""
+    from blocktool.targets.inputs import parse_input, with_batch
+
+    inputs = tuple(map(parse_input, shapes)) or None
+
+    from blocktool.targets.resolve import resolve
+
+    target = resolve(name, arguments)
+    inputs = inputs or target.inputs
+    if inputs is not None and batch is not None:
+        inputs = with_batch(inputs, batch)
+
+    from blocktool.analysis.summary import summarize_trace
+    from blocktool.trace.target import trace_target
+
+    return summarize_trace(
+        trace_target(
+            target,
+            inputs,
+            mode=mode,
+            device=device,
+            dtype=dtype,
+            attention=attention,
+            optimizer=optimizer,
+            input_grad=input_grad,
+            select=select,
+        )
+    )
+
+
+def _attention(asked: str | None, device: str | None) -> str:
+    """Whose attention kernels: those asked for, else those of the device."""
+    if asked is not None:
+        return chosen("--attention", asked, _ATTENTION)
+    return "cuda" if (device or "").startswith("cuda") else "cpu"
+
+
+def _fitted(view: View, place: Destination, color: str) -> View:
+    """The view, told what its destination can show."""
+    from dataclasses import replace
+
+    if place.path is not None:
+        return replace(view, color=color == "always")
+    stream = sys.stdout
+    return replace(
+        view, width=width_of(stream), color=wants_color(stream), unicode=has_unicode(stream)
+    )
+
+
+@contextmanager
+def _undisturbed(verbose: bool) -> Iterator[None]:
+    """Keep stdout for the result: what the user's module prints goes to stderr, and the warnings
+    of libraries nowhere unless they were asked for."""
+    with redirect_stdout(sys.stderr), warnings.catch_warnings():
+        if not verbose and not sys.warnoptions:
+            warnings.simplefilter("ignore")
+        yield
+
+
+def _tell(result: Summary, seconds: float) -> None:
+    operations = sum(phase.ops for phase in result.phases)
+    note(f"traced {operations} operations on {result.traced_on} in {seconds:.2f} s")
+
+
+def _conclude(result: Summary, place: Destination, *, shown: bool, quiet: bool) -> None:
+    """What must be said although the result does not say it to whoever is looking."""
+    if quiet:
+        return
+    if not shown:
+        from blocktool.render import summary_notes
+
+        for line in summary_notes.warnings(result):
+            warn(line)
+    if place.path is not None:
+        note(f"wrote {place.path}")
