@@ -88,7 +88,7 @@ class ConvBlock(nn.Module):
         layers = {"conv": conv, "norm": normed, "act": act_layer}
         for letter in order:
             name = {"c": "conv", "n": "norm", "a": "act"}[letter]
-            self.register_module(name, layers[name])
+            setattr(self, name, layers[name])
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
