@@ -89,6 +89,14 @@ def summary(
     ops: Annotated[
         bool, option("--ops", section=SHOWN, help="Add the table of operations.")
     ] = False,
+    cross_check: Annotated[
+        bool,
+        option(
+            "--cross-check",
+            section=SHOWN,
+            help="Count with fvcore too, on CPU, and explain every difference.",
+        ),
+    ] = False,
     strict: Annotated[
         bool,
         option("--strict", section=SHOWN, help="Exit code 1 if an operation could not be counted."),
@@ -131,6 +139,7 @@ def summary(
             optimizer=optimizer,
             input_grad=input_grad,
             select=select,
+            second_count=cross_check,
         )
     if verbose:
         _tell(result, time.perf_counter() - started)
@@ -153,6 +162,7 @@ def _summarize(
     optimizer: str | None,
     input_grad: bool,
     select: str | None,
+    second_count: bool,
 ) -> Summary:
     """Resolve, trace, summarize. The inputs are read before torch is, so that a slip costs no
     second."""
@@ -170,19 +180,28 @@ def _summarize(
     from blocktool.analysis.summary import summarize_trace
     from blocktool.trace.target import trace_target
 
-    return summarize_trace(
-        trace_target(
-            target,
-            inputs,
-            mode=mode,
-            device=device,
-            dtype=dtype,
-            attention=attention,
-            optimizer=optimizer,
-            input_grad=input_grad,
-            select=select,
-        )
+    trace = trace_target(
+        target,
+        inputs,
+        mode=mode,
+        device=device,
+        dtype=dtype,
+        attention=attention,
+        optimizer=optimizer,
+        input_grad=input_grad,
+        select=select,
     )
+    result = summarize_trace(trace)
+    if not second_count:
+        return result
+
+    from dataclasses import replace
+
+    from blocktool.analysis.cross_check import cross_check
+    from blocktool.trace.second_opinion import second_opinion_of_target
+
+    opinion = second_opinion_of_target(target, trace, inputs, dtype=dtype, select=select)
+    return replace(result, cross_check=cross_check(trace, opinion))
 
 
 def _attention(asked: str | None, device: str | None) -> str:

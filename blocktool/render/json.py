@@ -108,9 +108,26 @@ def _plain(value: Any) -> Any:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+    if _is_table(value):
         return "[\n    " + ",\n    ".join(_line(item) for item in value) + "\n  ]"
+    if isinstance(value, dict) and any(_is_table(item) for item in value.values()):
+        return _nested(value)
     return _line(value)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(i, dict) for i in value)
+
+
+def _nested(value: dict[str, Any]) -> str:
+    """An object that holds lists of objects: a field to a line, and an item to a line."""
+    lines = []
+    for key, item in value.items():
+        text = _line(item)
+        if _is_table(item):
+            text = "[\n      " + ",\n      ".join(map(_line, item)) + "\n    ]"
+        lines.append(f"{json.dumps(key)}: {text}")
+    return "{\n    " + ",\n    ".join(lines) + "\n  }"
 
 
 def _line(value: Any) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from blocktool.analysis.fold import ModuleNode
 from blocktool.render import units
 from blocktool.render.styled import clean
+from blocktool.render.summary_cross_check import steps, verdict, where
 from blocktool.render.summary_notes import SCOPE, notes, setting, signature, warnings
 from blocktool.render.summary_view import shown_ops, shown_tree
 from blocktool.render.view import View
+from blocktool.results.cross_check import CrossCheck
 from blocktool.results.summary import Summary
 
 
@@ -24,6 +26,8 @@ def render(summary: Summary, view: View) -> str:
     ]
     if view.ops:
         blocks.append(_ops(summary, view))
+    if summary.cross_check is not None:
+        blocks += _cross_check(summary.cross_check)
     blocks += [f"Note: {_text(note)}" for note in notes(summary)]
     blocks.append(f"<sub>{SCOPE}</sub>")
     return "\n\n".join(blocks) + "\n"
@@ -109,15 +113,28 @@ def _ops(summary: Summary, view: View) -> str:
     return _table(heading, rows, left=2)
 
 
+def _cross_check(check: CrossCheck) -> Iterator[str]:
+    yield f"**Cross-check:** {_text(verdict(check))}"
+    rows = [
+        (_text(step.label), step.macs, _text(step.remark), _text(where(step.modules)))
+        for step in steps(check)
+    ]
+    if rows:
+        yield _table(("", "MACs", "Why", "Where"), rows, left=1, last=2)
+
+
 def _paths(node: ModuleNode, path: str, above: int) -> Iterator[tuple[str, ModuleNode, int]]:
     yield path, node, above
     for child in node.children:
         yield from _paths(child, f"{path}.{child.name}" if path else child.name, node.count)
 
 
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
-    """A table whose first ``left`` columns are aligned left, the others right."""
-    rule = [":--" if position < left else "--:" for position in range(len(heading))]
+def _table(
+    heading: Sequence[str], rows: Sequence[Sequence[str]], *, left: int, last: int = 0
+) -> str:
+    """A table whose first ``left`` and ``last`` columns are aligned left, the others right."""
+    right = len(heading) - left - last
+    rule = [":--"] * left + ["--:"] * right + [":--"] * last
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heading, rule, *rows))
 
 

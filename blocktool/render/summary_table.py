@@ -8,6 +8,7 @@ from blocktool.analysis.fold import ModuleNode, height, walk
 from blocktool.render import units
 from blocktool.render.columns import Cell, Column, layout
 from blocktool.render.styled import ASCII, UNICODE, Glyphs, Line, bar, clean, to_text, wrap
+from blocktool.render.summary_cross_check import cross_check_lines
 from blocktool.render.summary_notes import SCOPE, notes, setting, signature, warnings
 from blocktool.render.summary_totals import phase_lines, total_lines
 from blocktool.render.summary_view import shown_ops, shown_tree
@@ -30,6 +31,8 @@ def render(summary: Summary, view: View) -> str:
         lines += [[], *phase_lines(summary, view, glyphs)]
     if view.ops:
         lines += [[], *layout(_op_columns(summary, view, glyphs), view.width, glyphs)]
+    if summary.cross_check is not None:
+        lines += [[], *cross_check_lines(summary.cross_check, view, glyphs)]
     lines += [[], *_notes(summary, tree, levels, view, glyphs)]
     return to_text(lines, color=view.color)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from blocktool.results.cross_check import CrossCheck
 from blocktool.results.environment import Environment
 from blocktool.results.specs import TensorSpec
 from blocktool.results.trace import Fallback, OpKind
@@ -141,3 +142,5 @@ class Summary:
     ops: tuple[OpRow, ...]
     uncovered_ops: tuple[UncoveredOp, ...]
     notes: tuple[str, ...] = ()
+    cross_check: CrossCheck | None = None
+    """Another tool's count of the same forward, where one was asked for."""

@@ -21,6 +21,7 @@ from torch.nn.parameter import is_lazy
 from blocktool.results.cross_check import SecondOpinion
 from blocktool.results.specs import TensorSpec
 from blocktool.results.trace import OpTrace
+from blocktool.targets.loading import user_code_running
 from blocktool.targets.target import Target
 from blocktool.trace.fvcore_record import (
     WRAPPED,
@@ -99,14 +100,14 @@ def second_opinion_of_target(
             f"and {available / 2**30:.1f} GiB are available"
         )
         return SecondOpinion("fvcore", "", unavailable=reason)
-    with _quiet():
+    with user_code_running(), _quiet():
         module = target.build()
-    inputs = inputs or target.inputs
-    if not select:
-        return second_opinion(module, inputs, dtype=dtype, copy=False)
-    settings = {"mode": "forward", "dtype": dtype}
-    arguments, _ = _received(target, module, select, inputs or (), settings)
-    return second_opinion(module.get_submodule(select), arguments, dtype=dtype, copy=False)
+        inputs = inputs or target.inputs
+        if not select:
+            return second_opinion(module, inputs, dtype=dtype, copy=False)
+        settings = {"mode": "forward", "dtype": dtype}
+        arguments, _ = _received(target, module, select, inputs or (), settings)
+        return second_opinion(module.get_submodule(select), arguments, dtype=dtype, copy=False)
 
 
 def _ready(
