@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: the machine in one line, tables, progress, side-by-side timing."""
+"""What the benchmark scripts share: the machine in one line, tables, progress, timing."""
 
 from __future__ import annotations
 

@@ -161,7 +161,8 @@ def sweep(names: list[str], path: Path, workers: list[Worker]) -> None:
                 try:
                     name = todo.get_nowait()
                 except Empty:
-                    return worker.stop()
+                    worker.stop()
+                    return
                 row = worker.trace(name)
                 with lock:
                     writer.writerow(asdict(row))
@@ -197,8 +198,8 @@ def report(rows: list[Row]) -> str:
     lowered = [row for row in rows if not row.error and row.traced_on != "meta"]
     built_on_cpu = sum("built on CPU" in row.notes for row in rows)
     lines = [
-        f"{whole} of {len(rows)} models ({100 * whole / max(len(rows), 1):.2f}%) were traced without "
-        "an exception and without uncovered operations; "
+        f"{whole} of {len(rows)} models ({100 * whole / max(len(rows), 1):.2f}%) were traced "
+        "without an exception and without uncovered operations; "
         + ", ".join(f"{count} on {rung}" for rung, count in rungs.most_common())
         + f"; {built_on_cpu} were built on CPU because their constructor needs data. "
         f"Together they took {sum(row.seconds for row in rows) / 60:.1f} minutes.",
@@ -233,7 +234,8 @@ def main() -> None:
     output_option(parser)
     arguments = parser.parse_args()
     if arguments.worker:
-        return work(arguments.memory)
+        work(arguments.memory)
+        return
 
     from blocktool.targets.zoo_packages import import_zoo
 
