@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from blocktool._version import __version__
-from blocktool.cli.command import Command
+from blocktool.cli.command import Command, Group
 from blocktool.cli.summary import summary
 
 _EPILOG = (
@@ -22,6 +22,7 @@ _EPILOG = (
 def command() -> Any:
     """The whole command line, as Typer's command object."""
     app = typer.Typer(
+        cls=Group,
         help="Tell what a vision block, stage or model is, whether it holds, and how it runs.",
         rich_markup_mode=None,  # Rich's help would take longer than the rest of --help together
         pretty_exceptions_enable=False,

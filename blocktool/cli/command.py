@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 _ON = ("1", "true", "t", "yes", "y", "on")
 _OFF = ("0", "false", "f", "no", "n", "off", "")
 
 
-class Command(TyperCommand):
-    """Options stand in the sections that their ``rich_help_panel`` names, in plain text.
-
-    Recent releases of Typer convert every value with Pydantic, whose import costs as much as the
-    rest of the command line. Our options are texts, whole numbers, flags and lists of texts; a
-    parameter of these types is handed a converter of its own. Where Typer has no such place, it
-    converts the values itself, and nothing is lost but time.
-    """
+class Group(TyperGroup):
+    """The root command, as quick as its commands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As in the base class, once the converters are in place."""
-        for param in self.params:
-            kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
-            if kind in _CONVERTERS and getattr(param, "_runtime_param", param) is None:
-                param._runtime_param = _Converter(kind)  # type: ignore[attr-defined]
+        _hand_converters_to(self.get_params(ctx))
+        return super().parse_args(ctx, args)
+
+
+class Command(TyperCommand):
+    """Options stand in the sections that their ``rich_help_panel`` names, in plain text."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As in the base class, once the converters are in place."""
+        _hand_converters_to(self.get_params(ctx))
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -49,6 +50,20 @@ class Command(TyperCommand):
         for title, records in [*sections.items(), ("General", general)]:
             with formatter.section(title):
                 formatter.write_dl(records)
+
+
+def _hand_converters_to(params: Iterable[Any]) -> None:
+    """Spare Typer its own converters, where it has a place for others.
+
+    Recent releases of Typer convert every value with Pydantic, whose import costs as much as the
+    rest of the command line. Our options are texts, whole numbers, flags and lists of texts; a
+    parameter of these types is handed a converter of its own. Where Typer has no such place, it
+    converts the values itself, and nothing is lost but time.
+    """
+    for param in params:
+        kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+        if kind in _CONVERTERS and getattr(param, "_runtime_param", param) is None:
+            param._runtime_param = _Converter(kind)
 
 
 class _Converter:
