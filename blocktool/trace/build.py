@@ -17,6 +17,10 @@ from blocktool.trace.limits import cause_of, needs_data, one_line
 class _Uninitialised(TorchDispatchMode):
     """Answers initialisers of meta tensors, which have nothing to fill, from the shape rules."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # As in Recorder.
+
     def __torch_dispatch__(
         self,
         func: Any,

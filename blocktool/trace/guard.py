@@ -106,6 +106,16 @@ def substitute_tensors(module: nn.Module, stand_in: Callable[[torch.Tensor], Any
 
 
 @contextmanager
+def compilation_suspended() -> Iterator[None]:
+    """Functions that were given to ``torch.compile`` run as they were written meanwhile."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
 def torch_preserved() -> Iterator[None]:
     """Random generators, grad mode, default dtype and autocast are as before afterwards."""
     python_state = random.getstate()

@@ -96,6 +96,13 @@ class Recorder(TorchDispatchMode):
         self._call_of_node: dict[int, int] = {}
         self._next_node: int = torch._C._autograd._get_sequence_nr()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Otherwise torch wraps the method below in a guard against compilation, which imports
+        the compiler (about a second) and costs some microseconds at every operation. Compiled
+        functions are run as they were written while a trace lasts (see run.py)."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,

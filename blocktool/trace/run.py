@@ -17,7 +17,12 @@ from blocktool.trace.attention import attention_for, attention_routed
 from blocktool.trace.calls import CallTracker
 from blocktool.trace.collect import State, storage_lives
 from blocktool.trace.environment import environment
-from blocktool.trace.guard import module_preserved, substitute_tensors, torch_preserved
+from blocktool.trace.guard import (
+    compilation_suspended,
+    module_preserved,
+    substitute_tensors,
+    torch_preserved,
+)
 from blocktool.trace.inputs import CallArguments, materialized
 from blocktool.trace.limits import RungUnavailableError
 from blocktool.trace.optimizers import optimizer_factory
@@ -71,6 +76,7 @@ class Run:
         module = plan.rebuild() if ours and plan.rebuild is not None else plan.module
         with ExitStack() as stack:
             stack.enter_context(torch_preserved())
+            stack.enter_context(compilation_suspended())
             stack.enter_context(module_preserved(module))
             if self._rung == "fake":
                 if _is_lazy(module):

@@ -40,6 +40,22 @@ def _new(like: Tensor, shape: Any) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device="meta")
 
 
+def _like(x: Tensor) -> Tensor:
+    """``torch.empty_like``, which on meta is one of the slow ones: the same order of dimensions,
+    without gaps."""
+    if x.is_contiguous():
+        return torch.empty(x.shape, dtype=x.dtype, device="meta")
+    strides = [0] * x.dim()
+    filled = 1
+    for _, reverse_dim, size in sorted(
+        (stride, -dim, size)
+        for dim, (stride, size) in enumerate(zip(x.stride(), x.shape, strict=True))
+    ):
+        strides[-reverse_dim] = filled
+        filled *= size
+    return torch.empty_strided(x.shape, strides, dtype=x.dtype, device="meta")
+
+
 def _broadcast(a: Any, b: Any) -> list[int] | None:
     if len(a) < len(b):
         a, b = b, a
@@ -62,7 +78,7 @@ def _unary(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return NotImplemented
     if not x.is_contiguous() and not _dense(x):
         return NotImplemented
-    return torch.empty_like(x)
+    return _like(x)
 
 
 def _dense(x: Tensor) -> bool:
@@ -89,7 +105,7 @@ def _binary(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if a.is_contiguous() and b.is_contiguous():
             return _new(a, a.shape)
         if a.stride() == b.stride() and _dense(a):
-            return torch.empty_like(a)
+            return _like(a)
         return NotImplemented
     if not (a.is_contiguous() and b.is_contiguous()):
         return NotImplemented
@@ -172,7 +188,7 @@ def _batch_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if not x.is_contiguous() and not _dense(x):
         return NotImplemented
     saved = channels if training else (0,)
-    return torch.empty_like(x), _new(x, saved), _new(x, saved)
+    return _like(x), _new(x, saved), _new(x, saved)
 
 
 def _present(tensors: Any) -> list[Any]:
@@ -189,7 +205,7 @@ def _layer_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if any(list(t.shape) != normalized for t in _present(args[2:4])):
         return NotImplemented
     saved = [*x.shape[:axis], *(1 for _ in normalized)]
-    return torch.empty_like(x), _new(x, saved), _new(x, saved)
+    return _like(x), _new(x, saved), _new(x, saved)
 
 
 def _group_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -198,14 +214,14 @@ def _group_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return NotImplemented
     if any(tuple(t.shape) != (channels,) for t in _present(args[1:3])):
         return NotImplemented
-    return torch.empty_like(x), _new(x, (batch, groups)), _new(x, (batch, groups))
+    return _like(x), _new(x, (batch, groups)), _new(x, (batch, groups))
 
 
 def _softmax(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x, dim, half_to_float = args
     if half_to_float or not _plain(x) or not -x.dim() <= dim < x.dim():
         return NotImplemented
-    return torch.empty_like(x)
+    return _like(x)
 
 
 def _mm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -318,7 +334,7 @@ def _flash_for_cpu(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     batch, heads, rows, _ = q.shape
     wide = torch.float64 if q.dtype == torch.float64 else torch.float32
     logsumexp = torch.empty((batch, rows, heads), dtype=wide, device="meta").transpose(1, 2)
-    return torch.empty_like(q), logsumexp
+    return _like(q), logsumexp
 
 
 _UNARY = frozenset(

@@ -11,6 +11,7 @@ from torch import nn
 from blocktool.errors import InputError, TargetError
 from blocktool.results.specs import TensorSpec
 from blocktool.results.trace import Mode, OpTrace
+from blocktool.targets.loading import user_code_running
 from blocktool.targets.target import Target
 from blocktool.trace.build import build_without_data
 from blocktool.trace.inputs import CallArguments, call_arguments
@@ -40,19 +41,34 @@ def trace_target(
         TargetError: the target cannot be built, or has no such submodule.
         ModuleError, TraceError, UsageError: as ``trace`` does.
     """
-    inputs = inputs or target.inputs
+    with user_code_running():
+        return _traced(
+            target,
+            inputs or target.inputs,
+            select,
+            optimizer,
+            {
+                "mode": mode,
+                "device": device,
+                "dtype": dtype,
+                "attention": attention,
+                "input_grad": input_grad,
+            },
+        )
+
+
+def _traced(
+    target: Target,
+    inputs: tuple[TensorSpec, ...] | None,
+    select: str | None,
+    optimizer: str | None,
+    settings: dict[str, Any],
+) -> OpTrace:
     if inputs is None:
         raise InputError(
             f"{target.name} has no default input", hint="give one, for example -i 1x3x224x224"
         )
     module, notes = build_without_data(target)
-    settings: dict[str, Any] = {
-        "mode": mode,
-        "device": device,
-        "dtype": dtype,
-        "attention": attention,
-        "input_grad": input_grad,
-    }
     if not select:
         return trace(
             module,

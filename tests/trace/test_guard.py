@@ -147,6 +147,22 @@ def test_a_compiled_module_is_traced_as_its_original() -> None:
     assert any("compil" in note for note in record.notes)
 
 
+def test_a_compiled_submodule_runs_as_it_was_written() -> None:
+    graphs: list[Any] = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    class Inner(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ x.T
+
+    module = nn.Sequential(nn.Linear(4, 5), torch.compile(Inner(), backend=backend))
+    assert sum(op.macs for op in trace(module, (2, 4)).ops) == 2 * 4 * 5 + 2 * 5 * 2
+    assert graphs == []
+
+
 def test_a_module_that_cannot_be_copied_is_traced() -> None:
     class Locked(nn.Linear):
         def __deepcopy__(self, memo: Any) -> Any:
