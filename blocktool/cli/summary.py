@@ -247,5 +247,9 @@ def _conclude(result: Summary, place: Destination, *, shown: bool, quiet: bool) 
 
         for line in summary_notes.warnings(result):
             warn(line)
+        if result.cross_check is not None:
+            from blocktool.render.summary_cross_check import verdict
+
+            note(f"cross-check: {verdict(result.cross_check)}")
     if place.path is not None:
         note(f"wrote {place.path}")
