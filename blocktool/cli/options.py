@@ -116,7 +116,7 @@ def chosen(name: str, value: str, choices: Sequence[TextT]) -> TextT:
     for choice in choices:
         if value == choice:
             return choice
-    near = get_close_matches(value, choices, 1)
+    near = get_close_matches(value, choices, 1, cutoff=0.7)  # gpu is not cpu misspelt
     raise UsageError(
         f"{name}: no such choice: '{value}'",
         hint=f"did you mean {near[0]}?" if near else f"choose from {', '.join(choices)}",

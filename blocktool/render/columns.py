@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from blocktool.render.styled import Glyphs, Line, Span, pad, shorten, width_of
 
 _GAP = 2
+_SHORT = 14  # a text of this width is not shortened as long as there are columns to drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Column:
 def layout(columns: Sequence[Column], width: int, glyphs: Glyphs) -> list[Line]:
     """Heading, rule and rows of a table of at most ``width`` columns.
 
-    While the table is too wide, texts are first shortened to two thirds of their width, then
+    While the table is too wide, long texts are first shortened to two thirds of their width, then
     columns dropped in the order of ``drop``, then texts shortened down to ``shrink_to``. What
     still does not fit stays too wide: a figure that cannot be read whole is not shown in part.
     """
@@ -76,7 +77,7 @@ def _floor(column: Column, gentle: bool) -> int:
     leads = max(width_of(cell.lead) for cell in column.cells)
     least = max(column.shrink_to, width_of(column.title), leads + 4)
     if gentle:
-        least = max(least, 2 * column.width // 3)
+        least = max(least, 2 * column.width // 3, _SHORT)
     return min(column.width, least)
 
 

@@ -15,6 +15,8 @@ from blocktool.render.summary_view import shown_ops, shown_tree
 from blocktool.render.view import View
 from blocktool.results.summary import ModuleRow, OpRow, Summary
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 def render(summary: Summary, view: View) -> str:
     """The summary in at most ``view.width`` columns where that is possible.
@@ -41,11 +43,12 @@ def _title(summary: Summary, view: View, glyphs: Glyphs) -> list[Line]:
     def plain(text: str) -> str:
         return clean(text, unicode=view.unicode)
 
-    facts = [plain(signature(summary, glyphs.arrow)), *map(plain, setting(summary))]
-    told = f" {glyphs.dot} ".join(facts)
+    # A no-break space keeps the words of a fact on one line.
+    facts = [plain(fact).replace(" ", _NO_BREAK) for fact in setting(summary)]
+    told = f" {glyphs.dot} ".join([plain(signature(summary, glyphs.arrow)), *facts])
     return [
         [(plain(summary.target), "bold"), (f"  {plain(summary.root_type)}", "cyan")],
-        *([(line, "")] for line in wrap(told, view.width)),
+        *([(line.replace(_NO_BREAK, " "), "")] for line in wrap(told, view.width)),
     ]
 
 
@@ -58,7 +61,7 @@ def _module_columns(summary: Summary, tree: ModuleNode, view: View, glyphs: Glyp
     total, of = whole.macs, "MACs"
     if not total:  # nothing but elementwise work: show where that is
         work, total, of = (lambda row: row.elementwise_flops), whole.elementwise_flops, "FLOPs"
-    cells = 8 if view.width < 100 else 12 if view.width < 140 else 16
+    cells = 6 if view.width < 100 else 12 if view.width < 140 else 16
 
     def figures(show: Callable[[ModuleRow], str]) -> list[Cell]:
         return [
@@ -195,7 +198,7 @@ def _notes(
     if shown < levels:
         told.append(("", f"{shown} of {levels} levels shown; --depth {levels} shows all.", "dim"))
     if any(node.count > 1 for node in walk(tree)):
-        folded = f"{glyphs.times}n: n equal modules in one row; it and those below add up all n"
+        folded = f"{glyphs.times}n: n equal modules in one row, with the figures of all n"
         told.append(("", f"{folded}; --expand shows each.", "dim"))
     told.append(("", SCOPE, "dim"))
     return [
