@@ -10,6 +10,7 @@ import typer
 
 from blocktool._version import __version__
 from blocktool.cli.command import Command, Group
+from blocktool.cli.listing import list_blocks
 from blocktool.cli.summary import summary
 
 _EPILOG = (
@@ -31,6 +32,9 @@ def command() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
+    app.command("list", cls=Command, short_help="Blocks, options, example configurations.")(
+        list_blocks
+    )
     app.command(cls=Command, epilog=_EPILOG, short_help="What it is: parameters, MACs, bytes.")(
         summary
     )

@@ -75,9 +75,8 @@ def _usage(error: Any) -> tuple[str, str]:
     if option and hasattr(error, "possibilities"):
         near = list(error.possibilities or ())
         commands: dict[str, Any] = getattr(getattr(context, "command", None), "commands", {})
-        owners = [name for name, each in commands.items() if _has_option(each, option)]
-        if owners:
-            hint = f"options follow the command: blocktool {owners[0]} ... {option}"
+        if any(_has_option(each, option) for each in commands.values()):
+            hint = f"options follow the command: blocktool COMMAND ... {option}"
         elif near:
             hint = f"did you mean {near[0]}?"
         return f"no such option: {option}", hint

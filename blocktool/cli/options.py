@@ -39,10 +39,23 @@ def option(
     )
 
 
+def _complete_target(incomplete: str) -> list[str]:
+    """Blocks, configurations and Python files that begin like this."""
+    from glob import escape, glob
+
+    from blocktool.targets.catalog import CATALOG
+
+    files = [path for end in ("yaml", "yml", "py") for path in glob(f"{escape(incomplete)}*.{end}")]
+    folders = glob(f"{escape(incomplete)}*/")
+    known = [*CATALOG, "timm:", "torchvision:"]
+    return [*(name for name in known if name.startswith(incomplete)), *files, *folders]
+
+
 Target = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
+        autocompletion=_complete_target,
         show_default=False,
         help="A block of the catalog, a YAML configuration, pkg.module:attr, path/to/file.py:attr, "
         "timm:NAME or torchvision:NAME.",
@@ -96,6 +109,16 @@ Format = Annotated[
         choices=("table", "json", "csv", "markdown"),
         help="table, json, csv or markdown. Default: as the suffix of --output implies, else "
         "table.",
+    ),
+]
+ListFormat = Annotated[
+    str | None,
+    option(
+        *("-f", "--format"),
+        metavar="FORMAT",
+        section=OUTPUT,
+        choices=("table", "json"),
+        help="table or json. Default: as the suffix of --output implies, else table.",
     ),
 ]
 Output = Annotated[

@@ -14,7 +14,7 @@ import typer
 from blocktool.cli import options
 from blocktool.cli.errors import note, warn
 from blocktool.cli.options import SHOWN, at_least, chosen, color_choice, option
-from blocktool.cli.terminal import choose_color, has_unicode, wants_color, width_of
+from blocktool.cli.terminal import choose_color, fitted
 from blocktool.render.view import SORT_KEYS, View
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def summary(
         )
     if verbose:
         _tell(result, time.perf_counter() - started)
-    place.write(renderer("summary", kind)(result, _fitted(view, place, color)))
+    place.write(renderer("summary", kind)(result, fitted(view, to_file=place.path is not None)))
     _conclude(result, place, shown=kind == "table" and place.path is None, quiet=quiet)
     if strict and result.uncovered_ops:
         raise typer.Exit(1)
@@ -209,18 +209,6 @@ def _attention(asked: str | None, device: str | None) -> str:
     if asked is not None:
         return chosen("--attention", asked, _ATTENTION)
     return "cuda" if (device or "").startswith("cuda") else "cpu"
-
-
-def _fitted(view: View, place: Destination, color: str) -> View:
-    """The view, told what its destination can show."""
-    from dataclasses import replace
-
-    if place.path is not None:
-        return replace(view, color=color == "always")
-    stream = sys.stdout
-    return replace(
-        view, width=width_of(stream), color=wants_color(stream), unicode=has_unicode(stream)
-    )
 
 
 @contextmanager

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from typing import Literal, TextIO, get_args
+
+from blocktool.render.view import View
 
 ColorChoice = Literal["auto", "always", "never"]
 COLOR_CHOICES: tuple[ColorChoice, ...] = get_args(ColorChoice)
@@ -59,6 +63,16 @@ def has_unicode(stream: TextIO) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def fitted(view: View, *, to_file: bool) -> View:
+    """The view, told what the place that the result goes to can show."""
+    if to_file:
+        return replace(view, width=PLAIN_WIDTH, color=_choice == "always")
+    stream = sys.stdout
+    return replace(
+        view, width=width_of(stream), color=wants_color(stream), unicode=has_unicode(stream)
+    )
 
 
 def paint(text: str, style: str, stream: TextIO) -> str:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from blocktool.render.styled import Glyphs, Line, Span, pad, shorten, width_of
 
-_GAP = 2
-_SHORT = 14  # a text of this width is not shortened as long as there are columns to drop
+_SHORT = 15  # a text of this width is not shortened as long as there are columns to drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,8 @@ class Column:
     """A column and how it yields when the line is too long.
 
     ``shrink_to`` is the width down to which its cells may be shortened (None: not at all, as for
-    figures); ``drop`` is the turn in which it is left out (0: never).
+    figures); ``drop`` is the turn in which it is left out (0: never). ``gap`` is the space that
+    sets it off from the column before.
     """
 
     title: str
@@ -38,6 +38,7 @@ class Column:
     right: bool = False
     shrink_to: int | None = None
     drop: int = 0
+    gap: int = 2
 
     @property
     def width(self) -> int:
@@ -60,15 +61,19 @@ def layout(columns: Sequence[Column], width: int, glyphs: Glyphs) -> list[Line]:
     widths = _shrunk(kept, width)
     lines: list[Line] = [
         _row([Cell(column.title, "bold") for column in kept], kept, widths, glyphs),
-        [(glyphs.rule * (sum(widths) + _GAP * (len(kept) - 1)), "dim")],
+        [(glyphs.rule * (sum(widths) + _gaps(kept)), "dim")],
     ]
     for cells in zip(*(column.cells for column in kept), strict=True):
         lines.append(_row(cells, kept, widths, glyphs))
     return lines
 
 
+def _gaps(columns: Sequence[Column]) -> int:
+    return sum(column.gap for column in columns[1:])
+
+
 def _least(columns: Sequence[Column], *, gentle: bool) -> int:
-    return sum(_floor(column, gentle) for column in columns) + _GAP * (len(columns) - 1)
+    return sum(_floor(column, gentle) for column in columns) + _gaps(columns)
 
 
 def _floor(column: Column, gentle: bool) -> int:
@@ -86,7 +91,7 @@ def _shrunk(columns: Sequence[Column], width: int) -> list[int]:
     widths = [column.width for column in columns]
     for gentle in (True, False):
         floors = [_floor(column, gentle) for column in columns]
-        excess = sum(widths) + _GAP * (len(columns) - 1) - width
+        excess = sum(widths) + _gaps(columns) - width
         while excess > 0:
             spare = [
                 (widths[i], i) for i in range(len(columns)) if widths[i] > min(floors[i], widths[i])
@@ -104,7 +109,7 @@ def _row(
     spans: list[Span] = []
     for position, (cell, column, width) in enumerate(zip(cells, columns, widths, strict=True)):
         if position:
-            spans.append((" " * _GAP, ""))
+            spans.append((" " * column.gap, ""))
         room = width - width_of(cell.lead)
         text = shorten(cell.text, room, glyphs) if column.shrink_to is not None else cell.text
         if cell.lead:

@@ -18,6 +18,7 @@ ENTRY_POINTS = "blocktool.formats"
 kind of result (``"summary"``) to a renderer ``(result, view) -> str``."""
 
 _RENDERERS: dict[str, dict[str, str]] = {
+    "list": {"table": "blocktool.render.listing_table", "json": "blocktool.render.json"},
     "summary": {
         "table": "blocktool.render.summary_table",
         "json": "blocktool.render.json",

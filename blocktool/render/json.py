@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from blocktool.errors import ReportError
+from blocktool.results.listing import Listing
 from blocktool.results.specs import TensorSpec
 from blocktool.results.summary import Summary
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from blocktool.render.view import View
 
 SCHEMA_VERSION = "1"
-KINDS: dict[str, type] = {"summary": Summary}
+KINDS: dict[str, type] = {"summary": Summary, "list": Listing}
 """The result class behind each ``kind`` of report."""
 
 # Where the published order of the fields is not that of the class.

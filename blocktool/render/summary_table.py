@@ -61,7 +61,7 @@ def _module_columns(summary: Summary, tree: ModuleNode, view: View, glyphs: Glyp
     total, of = whole.macs, "MACs"
     if not total:  # nothing but elementwise work: show where that is
         work, total, of = (lambda row: row.elementwise_flops), whole.elementwise_flops, "FLOPs"
-    cells = 6 if view.width < 100 else 12 if view.width < 140 else 16
+    cells = min(max(4, (view.width - 60) // 5), 16)
 
     def figures(show: Callable[[ModuleRow], str]) -> list[Cell]:
         return [
@@ -79,12 +79,12 @@ def _module_columns(summary: Summary, tree: ModuleNode, view: View, glyphs: Glyp
         Column("Params", [_params(node, index) for index, node in enumerate(nodes)], right=True),
         Column("MACs", figures(lambda row: units.count(row.macs)), right=True),
         Column(
-            f"% {of}",
+            "%",
             figures(lambda row: units.percent(work(row) / total if total else 0.0)),
             right=True,
             drop=5,
         ),
-        Column("", [Cell(bar(share, cells, glyphs), "green") for share in shares], drop=4),
+        Column(of, [Cell(bar(share, cells, glyphs), "green") for share in shares], drop=4, gap=1),
         Column(
             "Elementwise",
             figures(lambda row: units.count(row.elementwise_flops)),
@@ -176,8 +176,10 @@ def _op_columns(summary: Summary, view: View, glyphs: Glyphs) -> list[Column]:
         Column("Kind", [_kind(row) for row in rows], drop=5),
         Column("Calls", figures(lambda row: str(row.calls)), right=True),
         Column("MACs", figures(lambda row: units.count(row.macs)), right=True),
-        Column("% MACs", figures(lambda row: units.percent(row.macs / (total or 1))), True, drop=4),
-        Column("", [Cell(bar(share, cells, glyphs), "green") for share in shares], drop=1),
+        Column("%", figures(lambda row: units.percent(row.macs / (total or 1))), True, drop=4),
+        Column(
+            "MACs", [Cell(bar(share, cells, glyphs), "green") for share in shares], drop=1, gap=1
+        ),
         Column("Elementwise", figures(lambda row: units.count(row.elementwise_flops)), right=True),
         Column("Activations", figures(lambda row: units.size(row.activation_bytes)), True, drop=3),
         Column("Read", figures(lambda row: units.size(row.read_bytes)), right=True, drop=2),

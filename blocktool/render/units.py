@@ -25,10 +25,10 @@ def ratio(number: float) -> str:
 
 def percent(part: float) -> str:
     """A share of one: ``2.9%``; what is there but rounds to nothing reads ``<0.1%``,
-    and nothing ``0%``."""
+    and the ends ``0%`` and ``100%``."""
     if 0 < part < 0.0005:
         return "<0.1%"
-    return f"{100 * part:.1f}%" if part else "0%"
+    return f"{100 * part:.1f}%".replace("100.0%", "100%") if part else "0%"
 
 
 def shape(sizes: Sequence[int]) -> str:

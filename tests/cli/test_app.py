@@ -71,7 +71,7 @@ def test_without_a_command_the_help_is_shown(blocktool):
         (
             ["-f", "json", "summary", "x"],
             "no such option: -f",
-            "options follow the command: blocktool summary ... -f",
+            "options follow the command: blocktool COMMAND ... -f",
         ),
     ],
 )

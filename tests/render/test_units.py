@@ -33,7 +33,8 @@ def test_sizes(nbytes: int, text: str):
 
 
 @pytest.mark.parametrize(
-    ("part", "text"), [(0.0, "0%"), (0.0001, "<0.1%"), (0.0286, "2.9%"), (1.0, "100.0%")]
+    ("part", "text"),
+    [(0.0, "0%"), (0.0001, "<0.1%"), (0.0286, "2.9%"), (0.9996, "100%"), (1.0, "100%")],
 )
 def test_percents(part: float, text: str):
     assert units.percent(part) == text
