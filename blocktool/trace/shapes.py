@@ -147,8 +147,6 @@ def _convolution(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     rank = x.dim() - 2
     if rank < 1 or rank > 3 or w.dim() != rank + 2 or not _same_kind(x, w):
         return NotImplemented
-    if not (x.is_contiguous() and w.is_contiguous()):
-        return NotImplemented
     channels = w.shape[0] if transposed else w.shape[1] * groups
     out_channels = w.shape[1] * groups if transposed else w.shape[0]
     if groups < 1 or w.shape[0] % groups or w.shape[0] == 0:
@@ -175,7 +173,33 @@ def _convolution(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if out < 1:
             return NotImplemented
         shape.append(out)
-    return _new(x, shape)
+    return _laid_out(x, shape, _channels_last(x, w))
+
+
+def _convolution_backward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    grad_out, x, w, bias_sizes, mask = *args[:4], args[10]
+    if not _same_kind(grad_out, x, w) or x.dim() != w.dim():
+        return NotImplemented
+    layout = _channels_last(x, w)
+    grad_x = _laid_out(x, x.shape, layout) if mask[0] else None
+    grad_w = _laid_out(w, w.shape, layout) if mask[1] else None
+    if mask[2] and not bias_sizes:
+        return NotImplemented
+    return grad_x, grad_w, _new(x, bias_sizes) if mask[2] else None
+
+
+def _channels_last(*tensors: Tensor) -> torch.memory_format:
+    """Convolutions keep to channels-last where any operand is; torch's meta kernel forgets it."""
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensors[0].dim())
+    if layout is not None:
+        for tensor in tensors:
+            if not tensor.is_contiguous() and tensor.is_contiguous(memory_format=layout):
+                return layout
+    return torch.contiguous_format
+
+
+def _laid_out(like: Tensor, shape: Any, layout: torch.memory_format) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, device="meta", memory_format=layout)
 
 
 def _batch_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -351,6 +375,7 @@ _BINARY = frozenset(
 )
 _RULES: dict[str, Rule] = {
     "aten.convolution": _convolution,
+    "aten.convolution_backward": _convolution_backward,
     "aten.native_batch_norm": _batch_norm,
     "aten.native_layer_norm": _layer_norm,
     "aten.native_group_norm": _group_norm,

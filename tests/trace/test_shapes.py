@@ -40,6 +40,10 @@ def real(value: Any) -> Any:
     return value
 
 
+def last(*shape: int) -> torch.Tensor:
+    return t(*shape).to(memory_format=torch.channels_last)
+
+
 def conv_args(**change: Any) -> tuple[Any, ...]:
     settings: dict[str, Any] = {
         "x": t(2, 8, 9, 7),
@@ -85,6 +89,22 @@ ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
             [0] * 3,
             1,
         ),
+    ),
+    (aten.convolution.default, conv_args(x=last(2, 8, 9, 7))),
+    (aten.convolution.default, conv_args(w=last(12, 8, 3, 3))),
+    (aten.convolution.default, conv_args(x=last(2, 8, 9, 7), w=t(8, 1, 3, 3), groups=8)),
+    (aten.convolution.default, conv_args(x=last(2, 8, 9, 7), w=t(12, 8, 1, 1))),
+    (aten.convolution.default, conv_args(x=last(2, 8, 9, 7), w=t(8, 6, 3, 3), transposed=True)),
+    (aten.convolution.default, conv_args(x=last(2, 8, 3, 3))),
+    (aten.convolution.default, conv_args(x=t(2, 9, 7, 8).permute(0, 3, 2, 1))),
+    *(
+        (aten.convolution_backward.default, (t(2, 12, 7, 5), *conv_args(x=x, w=w)[:2], bias, *rest))
+        for x in (t(2, 8, 9, 7), last(2, 8, 9, 7))
+        for w in (t(12, 8, 3, 3), last(12, 8, 3, 3))
+        for bias, rest in (
+            (None, ([1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, True, False])),
+            ([12], ([1, 1], [0, 0], [1, 1], False, [0, 0], 1, [False, True, True])),
+        )
     ),
     (aten.native_batch_norm.default, (t(2, 8, 5, 5), t(8), t(8), t(8), t(8), False, 0.1, 1e-5)),
     (aten.native_batch_norm.default, (t(2, 8, 5, 5), t(8), t(8), t(8), t(8), True, 0.1, 1e-5)),
