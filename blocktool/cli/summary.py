@@ -25,6 +25,70 @@ Mode = Literal["forward", "training"]
 _MODES: tuple[Mode, ...] = ("forward", "training")
 _ATTENTION = ("cpu", "cuda", "math")
 
+ModeName = Annotated[
+    str,
+    option(
+        "--mode",
+        choices=_MODES,
+        section=options.INPUTS,
+        help="forward (default), or a training step with its backward.",
+    ),
+]
+Optimizer = Annotated[
+    str | None,
+    option(
+        "--optimizer",
+        metavar="NAME",
+        section=options.INPUTS,
+        help="Add the optimizer's step and state: sgd, adam, adamw, ... (training).",
+    ),
+]
+Attention = Annotated[
+    str | None,
+    option(
+        "--attention",
+        choices=_ATTENTION,
+        section=options.INPUTS,
+        help="Whose attention kernels to assume. Default: the device's.",
+    ),
+]
+InputGrad = Annotated[
+    bool,
+    option(
+        "--input-grad",
+        section=options.INPUTS,
+        help="The inputs need a gradient too (training).",
+    ),
+]
+Depth = Annotated[
+    int | None,
+    option("--depth", metavar="N", section=SHOWN, help="Levels. Default: as fit a screen."),
+]
+Sort = Annotated[
+    str | None,
+    option(
+        "--sort",
+        metavar="KEY",
+        choices=SORT_KEYS,
+        section=SHOWN,
+        help=f"Order siblings and --ops by {', '.join(SORT_KEYS)}.",
+    ),
+]
+Expand = Annotated[bool, option("--expand", section=SHOWN, help="Show repeated blocks one by one.")]
+Ops = Annotated[bool, option("--ops", section=SHOWN, help="Add the table of operations.")]
+CrossCheck = Annotated[
+    bool,
+    option(
+        "--cross-check",
+        section=SHOWN,
+        help="Count with fvcore too, on CPU, and explain every difference.",
+    ),
+]
+Strict = Annotated[
+    bool,
+    option("--strict", section=SHOWN, help="Exit code 1 if an operation could not be counted."),
+]
+
 
 def summary(
     target: options.Target,
@@ -34,73 +98,16 @@ def summary(
     dtype: options.Dtype = None,
     select: options.Select = None,
     device: options.Device = None,
-    mode: Annotated[
-        str,
-        option(
-            "--mode",
-            choices=_MODES,
-            section=options.INPUTS,
-            help="forward (default), or a training step with its backward.",
-        ),
-    ] = "forward",
-    optimizer: Annotated[
-        str | None,
-        option(
-            "--optimizer",
-            metavar="NAME",
-            section=options.INPUTS,
-            help="Add the optimizer's step and state: sgd, adam, adamw, ... (training).",
-        ),
-    ] = None,
-    attention: Annotated[
-        str | None,
-        option(
-            "--attention",
-            choices=_ATTENTION,
-            section=options.INPUTS,
-            help="Whose attention kernels to assume. Default: the device's.",
-        ),
-    ] = None,
-    input_grad: Annotated[
-        bool,
-        option(
-            "--input-grad",
-            section=options.INPUTS,
-            help="The inputs need a gradient too (training).",
-        ),
-    ] = False,
-    depth: Annotated[
-        int | None,
-        option("--depth", metavar="N", section=SHOWN, help="Levels. Default: as fit a screen."),
-    ] = None,
-    sort: Annotated[
-        str | None,
-        option(
-            "--sort",
-            metavar="KEY",
-            choices=SORT_KEYS,
-            section=SHOWN,
-            help=f"Order siblings and --ops by {', '.join(SORT_KEYS)}.",
-        ),
-    ] = None,
-    expand: Annotated[
-        bool, option("--expand", section=SHOWN, help="Show repeated blocks one by one.")
-    ] = False,
-    ops: Annotated[
-        bool, option("--ops", section=SHOWN, help="Add the table of operations.")
-    ] = False,
-    cross_check: Annotated[
-        bool,
-        option(
-            "--cross-check",
-            section=SHOWN,
-            help="Count with fvcore too, on CPU, and explain every difference.",
-        ),
-    ] = False,
-    strict: Annotated[
-        bool,
-        option("--strict", section=SHOWN, help="Exit code 1 if an operation could not be counted."),
-    ] = False,
+    mode: ModeName = "forward",
+    optimizer: Optimizer = None,
+    attention: Attention = None,
+    input_grad: InputGrad = False,
+    depth: Depth = None,
+    sort: Sort = None,
+    expand: Expand = False,
+    ops: Ops = False,
+    cross_check: CrossCheck = False,
+    strict: Strict = False,
     format: options.Format = None,  # noqa: A002
     output: options.Output = None,
     force: options.Force = False,
