@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import multiprocessing
 import platform
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,6 +69,41 @@ def write(text: str, output: Path | None) -> None:
         print(text)
     else:
         output.write_text(text + "\n", encoding="utf-8")
+
+
+def isolated(count: Callable[..., Any], *args: Any) -> Any:
+    """The result of ``count`` in a forked process, or the exception that it raised there.
+
+    The fork has what was imported before, and leaves nothing behind in this process. Torch's
+    threads do not survive a fork, so it computes on one.
+    """
+
+    def run(pipe: Any) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        quiet = io.StringIO()
+        try:
+            with (
+                warnings.catch_warnings(),
+                contextlib.redirect_stdout(quiet),
+                contextlib.redirect_stderr(quiet),
+            ):
+                warnings.simplefilter("ignore")
+                pipe.send(count(*args))
+        except BaseException as error:
+            pipe.send(RuntimeError(f"{type(error).__name__}: {error}"))
+
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=run, args=(there,))
+    process.start()
+    there.close()
+    try:
+        return here.recv()
+    except EOFError:
+        return RuntimeError("the process died")
+    finally:
+        process.join()
 
 
 @dataclass(frozen=True)

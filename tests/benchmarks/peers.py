@@ -14,18 +14,14 @@ ratios to the truth.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import inspect
-import io
-import multiprocessing
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from common import ROOT, machine, output_option, say, table, versions, write
+from common import ROOT, isolated, machine, output_option, say, table, versions, write
 from torch import nn
 
 sys.path.insert(0, str(ROOT / "tests" / "trace"))
@@ -50,11 +46,11 @@ BACKWARD = ("resnet50", "resnext50_32x4d", "convnext_tiny", "mobilenetv2_100", "
 
 
 def blocktool_meta(module: nn.Module, args: Args) -> float:
-    return summarize(module, args).totals.macs
+    return float(summarize(module, args).totals.macs)
 
 
 def blocktool_cpu(module: nn.Module, args: Args) -> float:
-    return summarize(module, args, device="cpu").totals.macs
+    return float(summarize(module, args, device="cpu").totals.macs)
 
 
 def flop_counter_cpu(module: nn.Module, args: Args) -> float:
@@ -62,7 +58,7 @@ def flop_counter_cpu(module: nn.Module, args: Args) -> float:
 
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module(*args)
-    return counter.get_total_flops() / 2
+    return float(counter.get_total_flops() / 2)
 
 
 def flop_counter_meta(module: nn.Module, args: Args) -> float:
@@ -77,13 +73,14 @@ def fvcore(module: nn.Module, args: Args) -> float:
     from fvcore.nn import FlopCountAnalysis
 
     analysis = FlopCountAnalysis(module, args)
-    return analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total()
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    return float(analysis.total())
 
 
 def torchinfo(module: nn.Module, args: Args) -> float:
     from torchinfo import summary
 
-    return summary(module, input_data=list(args), verbose=0).total_mult_adds
+    return float(summary(module, input_data=list(args), verbose=0).total_mult_adds)
 
 
 def ptflops(module: nn.Module, args: Args) -> float:
@@ -101,7 +98,7 @@ def ptflops(module: nn.Module, args: Args) -> float:
     )
     if macs is None:
         raise RuntimeError("ptflops gave nothing")
-    return macs * len(args[0]) if one else macs  # it gives the figure per sample
+    return float(macs * len(args[0]) if one else macs)  # it gives the figure per sample
 
 
 def calflops(module: nn.Module, args: Args) -> float:
@@ -113,7 +110,7 @@ def calflops(module: nn.Module, args: Args) -> float:
 def thop(module: nn.Module, args: Args) -> float:
     from thop import profile
 
-    return profile(module, inputs=args, verbose=False)[0]
+    return float(profile(module, inputs=args, verbose=False)[0])
 
 
 Tool = Callable[[nn.Module, Args], float]
@@ -141,35 +138,6 @@ def installed_tools() -> dict[str, Tool]:
         else:
             found[name] = tool
     return found
-
-
-def isolated(count: Callable[..., Any], *args: Any) -> Any:
-    """The result of ``count`` in a forked process, or the exception that it raised there."""
-
-    def run(pipe: Any) -> None:
-        torch.set_num_threads(1)
-        quiet = io.StringIO()
-        try:
-            with (
-                warnings.catch_warnings(),
-                contextlib.redirect_stdout(quiet),
-                contextlib.redirect_stderr(quiet),
-            ):
-                warnings.simplefilter("ignore")
-                pipe.send(count(*args))
-        except BaseException as error:
-            pipe.send(RuntimeError(f"{type(error).__name__}: {error}"))
-
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=run, args=(there,))
-    process.start()
-    there.close()
-    try:
-        return here.recv()
-    except EOFError:
-        return RuntimeError("the process died")
-    finally:
-        process.join()
 
 
 def arguments_of(inputs: Any) -> Args:
@@ -251,7 +219,7 @@ def theirs_training(name: str) -> float:
         out = model(x)
     with FlopCounterMode(display=False) as backward:
         out.sum().backward()
-    return 1 + backward.get_total_flops() / forward.get_total_flops()
+    return float(1 + backward.get_total_flops() / forward.get_total_flops())
 
 
 def backward_table() -> str:
