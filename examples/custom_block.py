@@ -25,8 +25,7 @@ class CustomBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         x = self.attention(x)
-        x = self.residual(x)
-        return x
+        return self.residual(x)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from blocktool.blocks.checks import check_choice, check_divides, check_positive
+from blocktool.blocks.checks import check_choice, check_divides, check_positive, check_rate
 from blocktool.blocks.conv import ConvBlock
 from blocktool.blocks.layers import (
     Device,
@@ -60,6 +60,7 @@ class _Residual(nn.Module):
         dtype: torch.dtype | None,
     ) -> None:
         check_choice("shortcut", shortcut, ("conv", "avg"))
+        check_rate(drop_path=drop_path)
         width, stride = self.out_channels, self.stride
         like: dict[str, Any] = {"device": device, "dtype": dtype}
         self._zero_init_last = zero_init_last
