@@ -104,7 +104,10 @@ def ptflops(module: nn.Module, args: Args) -> float:
 def calflops(module: nn.Module, args: Args) -> float:
     from calflops import calculate_flops
 
-    return calculate_flops(module, args=list(args), print_results=False, output_as_string=False)[1]
+    _, macs, _ = calculate_flops(
+        module, args=list(args), print_results=False, output_as_string=False
+    )
+    return float(macs)
 
 
 def thop(module: nn.Module, args: Args) -> float:

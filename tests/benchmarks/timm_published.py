@@ -1,10 +1,10 @@
 """Compare a sweep over timm with the GMACs that timm publishes.
 
-timm's results/benchmark-infer-*.csv (https://github.com/huggingface/pytorch-image-models) hold, for
-most of its models, GMACs counted with fvcore on real tensors, to two decimals. Compared are those of
+timm's results/benchmark-infer-*.csv (https://github.com/huggingface/pytorch-image-models) hold
+GMACs of most of its models, counted with fvcore, to two decimals. Compared are those of
 the same parameters and the input size that ``timm:NAME`` stands for.
 
-    python tests/benchmarks/timm_published.py sweep.csv benchmark-infer-amp-nchw-pt291-cu130-5090.csv
+    python tests/benchmarks/timm_published.py sweep.csv benchmark-infer-(...).csv
 """
 
 from __future__ import annotations
