@@ -23,6 +23,8 @@ _FIGURES = (
     "read_bytes",
     "written_bytes",
 )
+OWN = "(itself)"
+"""The name of the node for what a module computes outside its children."""
 # Everything of a row but the name it goes by.
 _LIKENESS = tuple(field.name for field in fields(ModuleRow) if field.name not in ("path", "depth"))
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
@@ -70,9 +72,27 @@ def module_tree(rows: tuple[ModuleRow, ...]) -> ModuleNode:
         for child_row in below.get(row.path, ()):
             child = grow(child_row)
             children.append(replace(child, name=child_row.path.removeprefix(prefix)))
+        children.extend(_own_work(row, children))
         return ModuleNode(row, row.path.rpartition(".")[2], 1, tuple(children))
 
     return grow(rows[0])
+
+
+def _own_work(row: ModuleRow, children: list[ModuleNode]) -> Iterator[ModuleNode]:
+    """A node for the contractions that a module with children runs itself: an attention between
+    its projections, a functional convolution. Otherwise the children would not add up."""
+    own = {
+        name: getattr(row, name) - sum(getattr(child.row, name) for child in children)
+        for name in _FIGURES
+    }
+    if not children or own["macs"] <= 0:
+        return
+    path = f"{row.path}.{OWN}" if row.path else OWN
+    figures = {name: max(value, 0) for name, value in own.items()}
+    yield ModuleNode(
+        replace(row, path=path, type="own operations", depth=row.depth + 1, detail="", **figures),
+        OWN,
+    )
 
 
 def fold(node: ModuleNode) -> ModuleNode:

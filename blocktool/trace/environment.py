@@ -20,7 +20,7 @@ def environment() -> Environment:
     }
     return Environment(
         blocktool=__version__,
-        torch=torch.__version__,
+        torch=str(torch.__version__),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         packages=packages,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from blocktool.blocks.shapes import ShapeError
 from blocktool.errors import ModuleError
 from blocktool.results.specs import TensorSpec
 from blocktool.targets.user_code import user_frames
@@ -18,10 +19,11 @@ def forward_error(
 ) -> ModuleError:
     """The user's forward raised: one line, the user's own lines of the traceback, and a hint."""
     where = f"{name}, in '{path}'" if path else name
+    reason = (f"  {error.reason}",) if isinstance(error, ShapeError) and error.reason else ()
     return ModuleError(
         f"{where}: {one_line(error)}",
         hint=_hint(error, arguments),
-        details=tuple(user_frames(error)),
+        details=(*reason, *user_frames(error)),
     )
 
 
@@ -36,6 +38,8 @@ def _given(arguments: CallArguments) -> str:
 def _hint(error: BaseException, arguments: CallArguments) -> str:
     given = _given(arguments)
     text = str(error)
+    if isinstance(error, ShapeError) and error.hint:
+        return error.hint
     if isinstance(error, TypeError) and re.search(r"forward\(\).*(argument|positional)", text):
         return f"the inputs were: {given}; give each its own -i, named ones as -i name=..."
     if 'missing the required "forward"' in text:

@@ -9,6 +9,7 @@ from torch import nn
 
 from blocktool.errors import BlocktoolError, InputError, TraceError, UsageError
 from blocktool.results.trace import Fallback, Mode, OpTrace
+from blocktool.targets.inputs import parse_dtype
 from blocktool.trace.attention import attention_for
 from blocktool.trace.failures import forward_error
 from blocktool.trace.inputs import Inputs, call_arguments
@@ -111,10 +112,10 @@ def _checked_mode(mode: Mode, optimizer: str | None) -> Mode:
 def _torch_dtype(dtype: str | None) -> torch.dtype | None:
     if dtype is None:
         return None
-    found = getattr(torch, dtype, None)
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    found = getattr(torch, parse_dtype(dtype))
+    if not found.is_floating_point:
         raise UsageError(
-            f"unknown floating dtype '{dtype}'", hint="for example float32, bfloat16 or float16"
+            f"'{dtype}' is not a floating dtype", hint="for example float32, bfloat16 or float16"
         )
     return found
 

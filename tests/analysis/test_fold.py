@@ -14,15 +14,16 @@ from blocktool.analysis.fold import (
     sort_siblings,
     walk,
 )
+from blocktool.results.summary import ModuleRow
 
 
 def _names(node: ModuleNode) -> list[str]:
     return [child.name for child in node.children]
 
 
-def _folded(*rows: object) -> ModuleNode:
-    root = row("", "Net", params=1_000, macs=1_000)
-    return fold(module_tree((root, *rows)))  # type: ignore[arg-type]
+def _folded(*rows: ModuleRow) -> ModuleNode:
+    macs = sum(r.macs for r in rows if "." not in r.path)
+    return fold(module_tree((row("", "Net", params=1_000, macs=macs), *rows)))
 
 
 def test_the_tree_follows_the_paths():
@@ -105,6 +106,15 @@ def test_siblings_that_share_parameters_stay_apart():
     """Two tied layers of 700 parameters below a module of 1000: a sum of 1400 would be a lie."""
     assert _names(_folded(row("0", params=700), row("1", params=700))) == ["0", "1"]
     assert _names(_folded(row("0", params=500), row("1", params=500))) == ["0-1"]
+
+
+def test_what_a_module_computes_itself_has_a_node():
+    attention = row("", "Attention", params=30, macs=100)
+    tree = module_tree((attention, row("qkv", params=20, macs=60), row("proj", params=10, macs=20)))
+    own = tree.children[-1]
+    assert (own.name, own.row.type) == ("(itself)", "own operations")
+    assert (own.row.macs, own.row.params) == (20, 0)
+    assert sum(child.row.macs for child in tree.children) == 100
 
 
 def test_depth_and_order():

@@ -108,7 +108,7 @@ def test_the_users_own_lines_are_kept() -> None:
     [
         ({"mode": "sideways"}, "unknown mode 'sideways'"),
         ({"device": "nowhere"}, "device 'nowhere' cannot be used"),
-        ({"dtype": "int64"}, "unknown floating dtype 'int64'"),
+        ({"dtype": "int64"}, "'int64' is not a floating dtype"),
         ({"attention": "tpu"}, "unknown attention device 'tpu'"),
         ({"optimizer": "adm", "mode": "training"}, "unknown optimizer 'adm'"),
         ({"optimizer": "adam"}, "steps only in training mode"),
@@ -134,3 +134,14 @@ def test_a_module_without_forward_says_so() -> None:
 
     with pytest.raises(ModuleError, match="missing the required"):
         trace(Empty(), (2, 4))
+
+
+def test_a_block_says_what_to_do_about_a_shape() -> None:
+    from blocktool.blocks import ConvBlock
+
+    with pytest.raises(ModuleError) as caught:
+        trace(nn.Sequential(ConvBlock(64, 64)), (1, 56, 56, 64))
+    assert "in '0'" in caught.value.message
+    assert "expected (B, C=64, H, W), got (1, 56, 56, 64)" in caught.value.message
+    assert caught.value.hint == "looks channels-last (N,H,W,C); try x.permute(0, 3, 1, 2)"
+    assert "  C: wanted 64, got 56 (dim 1)" in caught.value.details
