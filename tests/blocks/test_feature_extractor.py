@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from block_references import assert_same, copy_over, resnet_keys
+from torch import nn
+from zoo_stub import import_torchvision
+
+from blocktool.blocks import (
+    BottleneckBlock,
+    ConvBlock,
+    FeatureExtractor,
+    FeatureExtractorConfig,
+    HeadConfig,
+    ResidualBlock,
+    ShapeError,
+    StageConfig,
+    StemConfig,
+)
+from blocktool.blocks.config import ConfigurationError
+
+
+def _stages(*options: dict[str, Any]) -> tuple[StageConfig, ...]:
+    common = {"block": ResidualBlock, "num_blocks": 1, "out_channels": 8}
+    return tuple(StageConfig(**{**common, **own}) for own in options)
+
+
+def _built(config: Any, **options: Any) -> FeatureExtractor:
+    return FeatureExtractor(config, device="meta", **options)
+
+
+def test_resnet18_equals_torchvision_in_training() -> None:
+    theirs = import_torchvision().models.resnet18(weights=None, num_classes=10)
+    depths = [(64, 1), (128, 2), (256, 2), (512, 2)]
+    ours = FeatureExtractor(
+        FeatureExtractorConfig(
+            stem=StemConfig(out_channels=64),
+            stages=_stages(*({"num_blocks": 2, "out_channels": c, "stride": s} for c, s in depths)),
+            head=HeadConfig(num_classes=10),
+        )
+    )
+    copy_over(ours, theirs, resnet_keys)
+    x = torch.linspace(-3, 3, 2 * 3 * 40 * 33).sin().view(2, 3, 40, 33)
+    assert_same(ours, theirs, x, resnet_keys)
+
+
+@dataclass
+class Seed:
+    num_stages: int = 3
+    blocks_per_stage: Any = (1, 2, 1)
+    channels: Any = (3, 8, 16, 32)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Seed(),
+        SimpleNamespace(num_stages=3, blocks_per_stage=[1, 2, 1], channels=[3, 8, 16, 32]),
+        {"num_stages": 3, "blocks_per_stage": [1, 2, 1], "channels": [3, 8, 16, 32]},
+        {
+            "num_stages": 3,
+            "blocks_per_stage": [1, 2, 1],
+            "channels": [8, 16, 32],
+            "in_channels": 3,
+        },
+    ],
+)
+def test_short_form(config: Any) -> None:
+    """The seed's FeatureExtractor would fail at the second block of a stage: widths repeat."""
+    model = FeatureExtractor(config)
+    assert [len(stage) for stage in model.stages] == [1, 2, 1]
+    widths = [(b.in_channels, b.out_channels) for stage in model.stages for b in stage]
+    assert widths == [(3, 8), (8, 16), (16, 16), (16, 32)]
+    assert all(isinstance(block, ResidualBlock) for stage in model.stages for block in stage)
+    maps = model(torch.zeros(1, 3, 32, 32))
+    assert [tuple(m.shape) for m in maps] == [(1, 8, 16, 16), (1, 16, 8, 8), (1, 32, 4, 4)]
+    assert model.feature_info == [(8, 2), (16, 4), (32, 8)]
+    assert model.feature_info[1].reduction == 4
+
+
+def test_short_form_with_everything() -> None:
+    model = _built(
+        {
+            "num_stages": 2,
+            "blocks_per_stage": 3,
+            "channels": [64, 128],
+            "strides": [1, 2],
+            "block": BottleneckBlock,
+            "stem": StemConfig(out_channels=16),
+            "head": HeadConfig(num_classes=7),
+            "drop_path": 0.1,
+        }
+    )
+    assert [len(stage) for stage in model.stages] == [3, 3]
+    assert model.stages[0].in_channels == 16
+    assert model.output_shape((2, 3, 64, 64)) == (2, 7)
+    rates = [b.drop_path.drop_prob if b.drop_path else 0 for s in model.stages for b in s]
+    assert rates == pytest.approx([0, 0.02, 0.04, 0.06, 0.08, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channels": [8, 16]}, r"channels: 2 widths for num_stages=3; wanted 4"),
+        ({"channels": [8, 16, 32]}, r"3 widths for num_stages=3; wanted 4 .* or 3 with a stem"),
+        ({"channels": [8] * 5, "in_channels": 3}, r"5 widths for num_stages=3; wanted 4 .* or 3$"),
+        ({"channels": [8] * 4, "in_channels": 3}, "channels: starts with 8, but in_channels is 3"),
+        (
+            {"channels": [8] * 4, "stem": StemConfig(out_channels=4)},
+            "channels: starts with 8, but stem.out_channels is 4",
+        ),
+        ({"blocks_per_stage": [1, 2]}, "blocks_per_stage: 2 values for num_stages=3"),
+        ({"strides": [1]}, "strides: 1 values for num_stages=3"),
+        ({"num_stage": 3}, "num_stage: unknown; known: num_stages"),
+        ({"out_indices": [3]}, r"out_indices\[0\]: 3 is not one of the 3 stages"),
+        ({"out_indices": []}, "out_indices: there must be at least one"),
+        ({"out_indices": [0], "head": HeadConfig()}, "out_indices: a model with a head gives no"),
+        ({"block": "residual"}, r"stages\[0\].block: must be a class, got 'residual'"),
+        ({"drop_path": 1.0}, "drop_path: drop_path must be at least 0 and below 1"),
+        ({"blocks_per_stage": 0}, r"stages\[0\]: num_blocks must be a positive integer, got 0"),
+        ({"num_stages": 0, "channels": [3]}, "stages: there must be at least one"),
+        ({"channels": [3, 8, 16, -1]}, r"stages\[2\]: out_channels must be a positive integer"),
+    ],
+)
+def test_bad_short_form(changes: dict[str, Any], message: str) -> None:
+    config = {"num_stages": 3, "blocks_per_stage": 1, "channels": [3, 8, 16, 32], **changes}
+    with pytest.raises(ConfigurationError, match=message):
+        _built(config)
+
+
+def test_missing_key() -> None:
+    with pytest.raises(ConfigurationError, match="channels: missing"):
+        _built({"num_stages": 1, "blocks_per_stage": 1})
+    with pytest.raises(ConfigurationError, match="num_stages: missing"):
+        _built(object())
+
+
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ({"stages": _stages({}, {"options": {"groups": 3}})}, ("stages", 1)),
+        ({"stages": _stages({}), "head": HeadConfig(num_classes=0)}, ("head",)),
+        ({"stages": _stages({}), "stem": StemConfig(out_channels=0)}, ("stem",)),
+        ({"stages": _stages({}), "in_channels": 0}, ("in_channels",)),
+        ({"stages": _stages({"options": {"norm": "bacth"}})}, ("stages", 0)),
+    ],
+)
+def test_what_cannot_be_built_is_located(config: Any, path: tuple[str | int, ...]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        _built(FeatureExtractorConfig(**config))
+    assert caught.value.path == path
+
+
+def test_out_indices_choose_maps_and_spare_what_lies_behind() -> None:
+    config = {"num_stages": 3, "blocks_per_stage": 1, "channels": [3, 8, 16, 32]}
+    every = _built(config)
+    some = _built({**config, "out_indices": [1, -3]})
+    assert len(every.stages) == 3
+    assert len(some.stages) == 2
+    assert some.out_indices == (1, 0)
+    assert some.feature_info == [(16, 4), (8, 2)]
+    x = torch.zeros(1, 3, 16, 16, device="meta")
+    assert [tuple(m.shape) for m in some(x)] == some.output_shape(x.shape)
+    assert some.output_shape(x.shape) == [(1, 16, 4, 4), (1, 8, 8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("stem", "reduction"),
+    [
+        (StemConfig(out_channels=8), 4),
+        (StemConfig(out_channels=8, pool="avg"), 4),
+        (StemConfig(out_channels=8, pool=None), 2),
+        (StemConfig(out_channels=8, kernel_size=4, stride=4, padding=0, pool=None), 4),
+        (StemConfig(out_channels=8, kernel_size=3, stride=1, pool=None, norm=None, act="gelu"), 1),
+    ],
+)
+def test_stems(stem: StemConfig, reduction: int) -> None:
+    model = _built(FeatureExtractorConfig(stem=stem, stages=_stages({"stride": 1})))
+    assert model.feature_info == [(8, reduction)]
+    for size in (32, 33):
+        x = torch.zeros(1, 3, size, size, device="meta")
+        assert [tuple(m.shape) for m in model(x)] == model.output_shape(x.shape)
+
+
+def test_head() -> None:
+    config = FeatureExtractorConfig(stages=_stages({}), head=HeadConfig(num_classes=5))
+    model = FeatureExtractor(config).eval()
+    x = torch.rand(2, 3, 9, 9)
+    wanted = model.head.fc(model.stages[0](x).mean((2, 3)))
+    torch.testing.assert_close(model(x), wanted)
+    maximum = FeatureExtractorConfig(stages=_stages({}), head=HeadConfig(pool="max", dropout=0.5))
+    model = FeatureExtractor(maximum)
+    assert not torch.equal(model(x), model(x))
+    model.eval()
+    torch.testing.assert_close(model(x), model.head.fc(model.stages[0](x).amax((2, 3))))
+
+
+def test_stage_settings_reach_the_stage() -> None:
+    config = FeatureExtractorConfig(
+        stages=_stages(
+            {"num_blocks": 2, "drop_path": (0.3, 0.4), "checkpoint": True},
+            {"num_blocks": 2, "options": {"attn": "se"}},
+            {"block": ConvBlock, "stride": 1},
+        ),
+        drop_path=0.0,
+    )
+    first, second, third = _built(config).stages
+    assert [block.drop_path.drop_prob for block in first] == [0.3, 0.4]
+    assert (first.checkpoint, second.checkpoint) == (True, False)
+    assert all(block.attn is not None for block in second)
+    assert isinstance(third[0], ConvBlock)
+
+
+def test_third_party_blocks_need_not_know_device_and_dtype() -> None:
+    class Theirs(nn.Conv2d):
+        def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+            super().__init__(in_channels, out_channels, 3, stride, 1)
+
+    model = FeatureExtractor(FeatureExtractorConfig(stages=_stages({"block": Theirs})))
+    assert model(torch.zeros(1, 3, 8, 8))[0].shape == (1, 8, 4, 4)
+
+
+def test_wrong_input() -> None:
+    model = _built(FeatureExtractorConfig(stages=_stages({})))
+    with pytest.raises(ShapeError, match=r"FeatureExtractor: expected \(B, C=3, H, W\)"):
+        model(torch.zeros(1, 8, 8, 3, device="meta"))
