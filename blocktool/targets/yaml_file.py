@@ -68,14 +68,19 @@ class YamlFile:
             root = yaml.compose(text, Loader=loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            place = f"{self.name}:{mark.line + 1}" if mark else self.name
+            lines = max(len(text.rstrip().splitlines()), 1)  # the end may lie behind the last one
+            place = f"{self.name}:{min(mark.line + 1, lines)}" if mark else self.name
             reason = f"{error.problem or error.context} {error.context or ''}".strip()
-            hint = "is the file whole?" if _at_end(text, mark) else "check indentation and brackets"
+            hint = (
+                "is the file whole?"
+                if mark and mark.line + 1 >= lines
+                else "check indentation and brackets"
+            )
             raise ConfigError(f"{place}: not YAML: {reason}", hint=hint) from None
         except (yaml.YAMLError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"{self.name}: not YAML: {reason}") from None
-        if root is None:
+        if root is None or (isinstance(root, yaml.ScalarNode) and root.value == ""):
             raise ConfigError(f"{self.name}: the file is empty", hint="it needs at least 'stages:'")
         if not isinstance(root, yaml.MappingNode):
             raise ConfigError(
@@ -156,8 +161,3 @@ def _hint_for_missing(path: Path) -> str:
     if close:
         return f"did you mean {path.with_name(close[0])}?"
     return f"looked in {path.parent.resolve()}"
-
-
-def _at_end(text: str, mark: Any) -> bool:
-    """Whether the trouble is where the text stops, as in a file that was cut off."""
-    return mark is not None and mark.line >= len(text.rstrip().splitlines()) - 1
