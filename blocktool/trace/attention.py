@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import get_args
 
 import torch
 
@@ -22,19 +23,53 @@ _HALF = (torch.bfloat16, torch.float16)
 Attention = Callable[..., torch.Tensor]
 
 
+@dataclass(frozen=True)
+class _Call:
+    """The arguments of one ``scaled_dot_product_attention``; tensors (B, H, N, D)."""
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    mask: torch.Tensor | None
+    dropout: float
+    causal: bool
+    scale: float | None
+    gqa: bool
+
+
 def attention_for(device: str) -> Attention:
-    """The attention of ``"cpu"``, ``"cuda"`` or ``"math"`` (the unfused path).
+    """The attention of ``"cpu"``, ``"cuda"`` or ``"math"`` (the unfused path), with the signature
+    of ``scaled_dot_product_attention``.
 
     Raises:
         UsageError: for another name.
     """
-    choices: dict[str, Attention] = {"cpu": _cpu, "cuda": _cuda, "math": _math}
-    if device not in choices:
+    kernels: dict[str, Callable[[_Call], torch.Tensor]] = {
+        "cpu": _cpu,
+        "cuda": _cuda,
+        "math": _math,
+    }
+    if device not in kernels:
         raise UsageError(
             f"unknown attention device '{device}'",
             hint=f"choose one of {', '.join(get_args(AttentionDevice))}",
         )
-    return choices[device]
+    kernel = kernels[device]
+
+    def attention(
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        *,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> torch.Tensor:
+        return kernel(_Call(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa))
+
+    return attention
 
 
 @contextmanager
@@ -54,30 +89,6 @@ def attention_routed(attention: Attention) -> Iterator[None]:
     finally:
         library._destroy()
         torch.backends.mha.set_fastpath_enabled(fast_path)
-
-
-def _math(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    *,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> torch.Tensor:
-    out: torch.Tensor = torch.ops.aten._scaled_dot_product_attention_math(
-        query,
-        key,
-        value,
-        _additive(attn_mask, query),
-        dropout_p,
-        is_causal,
-        scale=scale,
-        enable_gqa=enable_gqa,
-    )[0]
-    return out
 
 
 def _additive(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | None:
@@ -134,97 +145,88 @@ def cpu_takes_flash(
     )
 
 
-def _cpu(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    *,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> torch.Tensor:
-    if not cpu_takes_flash(query, key, value, attn_mask, dropout_p, enable_gqa):
-        return _math(
-            query,
-            key,
-            value,
-            attn_mask,
-            dropout_p,
-            is_causal,
-            scale=scale,
-            enable_gqa=enable_gqa,
-        )
-    out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        query,
-        key,
-        value,
-        dropout_p,
-        is_causal,
-        attn_mask=_additive(attn_mask, query),
-        scale=scale,
+def _math(call: _Call) -> torch.Tensor:
+    out: torch.Tensor = torch.ops.aten._scaled_dot_product_attention_math(
+        call.query,
+        call.key,
+        call.value,
+        _additive(call.mask, call.query),
+        call.dropout,
+        call.causal,
+        scale=call.scale,
+        enable_gqa=call.gqa,
     )[0]
     return out
 
 
-def _cuda(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    *,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> torch.Tensor:
+def _cpu(call: _Call) -> torch.Tensor:
+    query, key, value = call.query, call.key, call.value
+    if not cpu_takes_flash(query, key, value, call.mask, call.dropout, call.gqa):
+        return _math(call)
+    out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query,
+        key,
+        value,
+        call.dropout,
+        call.causal,
+        attn_mask=_additive(call.mask, query),
+        scale=call.scale,
+    )[0]
+    return out
+
+
+def _cuda(call: _Call) -> torch.Tensor:
     """Flash in half precision without a mask, the memory-efficient kernel otherwise, the unfused
     path in float64 or for shapes that neither takes (ATen, cuda/sdp_utils.cpp)."""
-    equal_heads = query.dim() == 4 and key.dim() == 4 and query.shape[1] == key.shape[1]
-    fits = _dense(query, key, value) and query.dtype == key.dtype == value.dtype
-    head_dims = (query.shape[-1], key.shape[-1], value.shape[-1])
+    query, key, value = call.query, call.key, call.value
+    if not _dense(query, key, value) or not query.dtype == key.dtype == value.dtype:
+        return _math(call)
+    equal_heads = query.shape[1] == key.shape[1]
+    head_dims = {query.shape[-1], key.shape[-1], value.shape[-1]}
     if (
-        fits
-        and query.dtype in _HALF
-        and attn_mask is None
-        and (equal_heads or enable_gqa)
-        and len(set(head_dims)) == 1
-        and head_dims[0] <= 256
+        query.dtype in _HALF
+        and call.mask is None
+        and (equal_heads or call.gqa)
+        and len(head_dims) == 1
+        and query.shape[-1] <= 256
     ):
-        return _cuda_flash(query, key, value, dropout_p, is_causal, scale)
-    if fits and equal_heads and query.dtype in (*_HALF, torch.float32):
-        needs_logsumexp = torch.is_grad_enabled() and any(
-            t.requires_grad for t in (query, key, value)
-        )
-        bias = _additive(attn_mask, query)
-        if bias is not None:
-            bias = bias.expand(query.shape[0], query.shape[1], query.shape[2], key.shape[2])
-        out: torch.Tensor = torch.ops.aten._scaled_dot_product_efficient_attention(
-            query, key, value, bias, needs_logsumexp, dropout_p, is_causal, scale=scale
-        )[0]
-        return out
-    return _math(
-        query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        return _cuda_flash(call)
+    if equal_heads and query.dtype in (*_HALF, torch.float32):
+        return _cuda_efficient(call)
+    return _math(call)
+
+
+def _cuda_efficient(call: _Call) -> torch.Tensor:
+    query, key, value = call.query, call.key, call.value
+    needs_logsumexp = torch.is_grad_enabled() and any(
+        tensor.requires_grad for tensor in (query, key, value)
     )
+    bias = _additive(call.mask, query)
+    if bias is not None:
+        bias = bias.expand(query.shape[0], query.shape[1], query.shape[2], key.shape[2])
+    out: torch.Tensor = torch.ops.aten._scaled_dot_product_efficient_attention(
+        query,
+        key,
+        value,
+        bias,
+        needs_logsumexp,
+        call.dropout,
+        call.causal,
+        scale=call.scale,
+    )[0]
+    return out
 
 
-def _cuda_flash(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    dropout_p: float,
-    is_causal: bool,
-    scale: float | None,
-) -> torch.Tensor:
+def _cuda_flash(call: _Call) -> torch.Tensor:
     """The flash kernel wants head sizes in eights: torch pads, and cuts the result."""
-    head_dim = query.shape[-1]
+    head_dim = call.query.shape[-1]
     missing = -head_dim % 8
+    tensors = (call.query, call.key, call.value)
+    scale = call.scale
     if missing:
         scale = head_dim**-0.5 if scale is None else scale
-        query, key, value = (torch.nn.functional.pad(t, (0, missing)) for t in (query, key, value))
-    arguments: tuple[Any, ...] = (query, key, value, dropout_p, is_causal, False)
-    out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention(*arguments, scale=scale)[
-        0
-    ]
+        tensors = tuple(torch.nn.functional.pad(t, (0, missing)) for t in tensors)  # type: ignore[assignment]
+    out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention(
+        *tensors, call.dropout, call.causal, False, scale=scale
+    )[0]
     return out[..., :head_dim] if missing else out

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from blocktool.results.trace import OpRecord, Phase, TensorRef
 from blocktool.trace.attention import Attention
 from blocktool.trace.classify import OpTraits, traits_of
-from blocktool.trace.shapes import ShapeMemo
+from blocktool.trace.shape_memo import ShapeMemo
 from blocktool.trace.structure import dtype_name, named_tensors
 from blocktool.trace.workspace import Workspace, no_workspace
 

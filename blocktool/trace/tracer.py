@@ -112,7 +112,7 @@ def _checked_mode(mode: Mode, optimizer: str | None) -> Mode:
 def _torch_dtype(dtype: str | None) -> torch.dtype | None:
     if dtype is None:
         return None
-    found = getattr(torch, parse_dtype(dtype))
+    found: torch.dtype = getattr(torch, parse_dtype(dtype))
     if not found.is_floating_point:
         raise UsageError(
             f"'{dtype}' is not a floating dtype", hint="for example float32, bfloat16 or float16"

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from blocktool.trace.classify import traits_of
-from blocktool.trace.shapes import ShapeMemo
+from blocktool.trace.shape_memo import ShapeMemo
 
 aten = torch.ops.aten
 META = {"device": "meta"}
