@@ -184,8 +184,8 @@ def _read_stage(
         parameters = entry.parameters
     except TargetError as error:
         raise source.error((*path, "block"), error.message, error.hint) from None
-    for_block = {name: p for name, p in parameters.items() if name not in _MANAGED}
-    checked = source.check(path, values, {**for_block, **own})
+    for_block = {k: p for k, p in parameters.items() if k not in _MANAGED and k not in own}
+    checked = source.check(path, values, {**own, **for_block})
     # The class itself is imported when the model is built; until then its name stands for it.
     stage = {name: checked.pop(name) for name in own if name in checked}
     return StageConfig(**stage, options=checked), entry
