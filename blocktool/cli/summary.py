@@ -14,6 +14,7 @@ import typer
 from blocktool.cli import options
 from blocktool.cli.errors import note, warn
 from blocktool.cli.options import SHOWN, at_least, chosen, color_choice, option
+from blocktool.cli.startup import imports_uncollected
 from blocktool.cli.terminal import choose_color, fitted
 from blocktool.render.view import SORT_KEYS, View
 
@@ -179,14 +180,14 @@ def _summarize(
 
     from blocktool.targets.resolve import resolve
 
-    target = resolve(name, arguments)
+    with imports_uncollected():
+        target = resolve(name, arguments)
+        from blocktool.analysis.summary import summarize_trace
+        from blocktool.trace.target import trace_target
+
     inputs = inputs or target.inputs
     if inputs is not None and batch is not None:
         inputs = with_batch(inputs, batch)
-
-    from blocktool.analysis.summary import summarize_trace
-    from blocktool.trace.target import trace_target
-
     trace = trace_target(
         target,
         inputs,

@@ -73,8 +73,9 @@ def attention_for(device: str) -> Attention:
 
 
 @contextmanager
-def attention_routed(attention: Attention) -> Iterator[None]:
-    """Send ``scaled_dot_product_attention`` on meta tensors to ``attention`` for a while.
+def attention_routed(attention: Attention | None) -> Iterator[None]:
+    """Send ``scaled_dot_product_attention`` on meta tensors to ``attention`` for a while; with None
+    each device chooses for itself.
 
     The fast paths of ``nn.MultiheadAttention`` and ``nn.TransformerEncoderLayer`` are switched
     off meanwhile, so that attention is seen as what it consists of.
@@ -83,8 +84,9 @@ def attention_routed(attention: Attention) -> Iterator[None]:
     library = torch.library.Library("aten", "IMPL")
     try:
         torch.backends.mha.set_fastpath_enabled(False)
-        # Not "Meta": in inference mode the recorder meets the composite operation itself.
-        library.impl("scaled_dot_product_attention", attention, "AutogradMeta")
+        if attention is not None:
+            # Not "Meta": in inference mode the recorder meets the composite operation itself.
+            library.impl("scaled_dot_product_attention", attention, "AutogradMeta")
         yield
     finally:
         library._destroy()

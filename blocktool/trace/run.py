@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from blocktool.errors import TraceError
 from blocktool.results.trace import Fallback, Mode, OpTrace
-from blocktool.trace.attention import attention_for, attention_routed
+from blocktool.trace.attention import Attention, attention_for, attention_routed
 from blocktool.trace.calls import CallTracker
 from blocktool.trace.collect import State, storage_lives
 from blocktool.trace.environment import environment
@@ -85,13 +85,16 @@ class Run:
 
                 stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
             substitute_tensors(module, self._stand_in(module, ours))
-            if not self._real:
-                stack.enter_context(attention_routed(attention_for(plan.attention)))
+            stack.enter_context(attention_routed(self._attention()))
             return self._traced(module)
 
     def _kernels(self) -> str:
-        """Whose kernels the trace shows: those of the device, or those it was told to assume."""
-        return str(self._device()) if self._real else self._plan.attention
+        """Whose kernels the trace shows: those of the device, or on meta those it was told to
+        assume. Fake tensors stand for the CPU's and choose as it does."""
+        return self._plan.attention if self._rung == "meta" else str(self._device())
+
+    def _attention(self) -> Attention | None:
+        return attention_for(self._plan.attention) if self._rung == "meta" else None
 
     def _device(self) -> torch.device:
         return torch.device("cpu" if self._rung == "fake" else self._rung)
@@ -118,7 +121,7 @@ class Run:
         )
         recorder = Recorder(
             fast=self._rung == "meta",
-            attention=None if self._real else attention_for(plan.attention),
+            attention=self._attention(),
             workspace=cpu_workspace if self._kernels() == "cpu" else no_workspace,
         )
         tracker = self._tracker = CallTracker(module, recorder)
