@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from blocktool.errors import BlocktoolError
 from blocktool.targets.target import Target
 from blocktool.trace.classify import traits_of
+from blocktool.trace.guard import torch_preserved
 from blocktool.trace.limits import cause_of, needs_data, one_line
+from blocktool.trace.standins import without_data
 
 
 class _Uninitialised(TorchDispatchMode):
@@ -34,20 +39,43 @@ class _Uninitialised(TorchDispatchMode):
         return func(*args, **kwargs) if out is NotImplemented else out
 
 
+def _all_on_meta() -> torch.device:
+    return torch.device("meta")
+
+
+@contextmanager
+def _parameters_without_data() -> Iterator[None]:
+    """Every parameter that is registered meanwhile loses its data at once; all else is real."""
+    original = nn.Module.register_parameter
+
+    def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        original(module, name, parameter)
+        if parameter is not None and not parameter.is_meta and not is_lazy(parameter):
+            module._parameters[name] = without_data(torch.device("meta"))(parameter)
+
+    nn.Module.register_parameter = register  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = original  # type: ignore[method-assign]
+
+
 def build_without_data(target: Target) -> tuple[nn.Module, tuple[str, ...]]:
-    """The target's module, on the meta device or else on CPU, and notes on how it went.
+    """The target's module without data where that is possible, and notes on how it went.
+
+    All on the meta device; else, for constructors that compute with tensors of their own, the
+    parameters alone; else on CPU.
 
     Raises:
         TargetError, ModuleError: as ``Target.build`` does.
     """
-    random_state = torch.get_rng_state()
-    try:
-        with torch.device("meta"), _Uninitialised():  # type: ignore[no-untyped-call]
-            return target.build(), ()
-    except BlocktoolError as error:
-        if not needs_data(error):
-            raise
-        reason = one_line(cause_of(error))
-    finally:
-        torch.set_rng_state(random_state)
-    return target.build(), (f"built on CPU, since its constructor needs data ({reason})",)
+    with torch_preserved():
+        for setting in (_all_on_meta, _parameters_without_data):
+            try:
+                with setting(), _Uninitialised():  # type: ignore[no-untyped-call]
+                    return target.build(), ()
+            except BlocktoolError as error:
+                if not needs_data(error):
+                    raise
+                reason = one_line(cause_of(error))
+        return target.build(), (f"built on CPU, since its constructor needs data ({reason})",)

@@ -50,8 +50,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """The first link of the chain that is such a limit, or the error itself."""
-    return next((link for link in _chain(error) if _is_limit(link)), error)
+    """The innermost link of the chain that is such a limit, or the error itself."""
+    return [error, *(link for link in _chain(error) if _is_limit(link))][-1]
 
 
 def _is_limit(error: BaseException) -> bool:
