@@ -144,7 +144,7 @@ def _module_rows(trace: OpTrace, work: dict[str, _Work]) -> Iterator[ModuleRow]:
             path=path,
             type=module.type,
             calls=calls[path],
-            depth=path.count(".") + 1 if path else 0,
+            depth=sum(1 for above in list(ancestors(path))[1:] if calls[above]),
             input_shapes=tuple(spec.shape for spec in shown.inputs) if shown else (),
             output_shapes=tuple(spec.shape for spec in shown.outputs) if shown else (),
             params=sum(tensor.numel for tensor in tensors),

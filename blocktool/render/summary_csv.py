@@ -28,10 +28,15 @@ def render(summary: Summary, view: View) -> str:
     else:
         deepest = view.depth
         names = [field.name for field in fields(ModuleRow)]
-        rows = [row for row in summary.modules if deepest is None or row.depth <= deepest]
+        rows = [row for row in summary.modules if deepest is None or _level(row) <= deepest]
     writer.writerow(names)
     writer.writerows([_cell(getattr(row, name)) for name in names] for row in rows)
     return out.getvalue()
+
+
+def _level(row: ModuleRow) -> int:
+    """Levels of the table's tree, where containers that only hold others count as well."""
+    return row.path.count(".") + 1 if row.path else 0
 
 
 def _cell(value: Any) -> Any:

@@ -79,6 +79,8 @@ class ModuleRow:
     calls: int
     """How often it was called; 0 for containers and for modules that never ran."""
     depth: int
+    """How many of the modules above it are called: 0 for the root; a ``ModuleList``, which only
+    holds others, is no level."""
     input_shapes: tuple[tuple[int, ...], ...]
     output_shapes: tuple[tuple[int, ...], ...]
     """Of the first call."""

@@ -85,7 +85,8 @@ class Run:
 
                 stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
             substitute_tensors(module, self._stand_in(module, ours))
-            stack.enter_context(attention_routed(self._attention()))
+            if not self._real:
+                stack.enter_context(attention_routed(self._attention()))
             return self._traced(module)
 
     def _kernels(self) -> str:

@@ -69,6 +69,13 @@ def test_a_module_that_never_runs_has_a_row() -> None:
     assert (row.calls, row.params, row.macs, row.output_shapes) == (0, 12, 0, ())
 
 
+def test_depth_counts_the_callers() -> None:
+    depths = {r.path: r.depth for r in summarize_trace(trace(Outer(), (2, 4, 6, 6))).modules}
+    assert depths[""] == 0
+    assert depths["blocks"] == depths["blocks.0"] == depths["unused"] == 1
+    assert depths["blocks.0.conv"] == 2
+
+
 def test_outputs_are_named() -> None:
     summary = summarize_trace(trace(Outer(), (2, 4, 6, 6)))
     assert [(spec.name, spec.shape) for spec in summary.outputs] == [
