@@ -60,6 +60,71 @@ def broadcast(a: Any, b: Any) -> list[int] | None:
     return shape
 
 
+def elementwise(*tensors: Tensor) -> Tensor | None:
+    """The result of an elementwise operation, laid out as ATen's TensorIterator lays it out; None
+    where the shapes do not broadcast.
+
+    The order of dimensions is that of the first operand which tells them apart
+    (TensorIteratorBase::reorder_dimensions); a broadcast dimension tells nothing.
+    """
+    first = tensors[0]
+    shape: list[int] = list(first.shape)
+    same = True
+    for tensor in tensors[1:]:
+        if tensor.shape != first.shape:
+            joint = broadcast(shape, tensor.shape)
+            if joint is None:
+                return None
+            shape, same = joint, False
+    if all(tensor.is_contiguous() for tensor in tensors):
+        return new(first, shape)
+    if same and dense(first) and all(t.stride() == first.stride() for t in tensors[1:]):
+        return torch.empty_strided(shape, first.stride(), dtype=first.dtype, device="meta")
+    order = _iteration_order(shape, [_strides_within(tensor, shape) for tensor in tensors])
+    strides = [0] * len(shape)
+    filled = 1
+    for dim in order:
+        strides[dim] = filled
+        filled *= shape[dim]
+    return torch.empty_strided(shape, strides, dtype=first.dtype, device="meta")
+
+
+def _strides_within(tensor: Tensor, shape: list[int]) -> list[int]:
+    """Strides of ``tensor`` as seen in the broadcast ``shape``: 0 where it is broadcast."""
+    missing = len(shape) - tensor.dim()
+    own = [
+        0 if size == 1 and whole != 1 else stride
+        for stride, size, whole in zip(tensor.stride(), tensor.shape, shape[missing:], strict=True)
+    ]
+    return [0] * missing + own
+
+
+def _iteration_order(shape: list[int], operands: list[list[int]]) -> list[int]:
+    """Dimensions from the fastest to the slowest, by ATen's insertion sort."""
+
+    def compare(a: int, b: int) -> int:
+        for strides in operands:
+            if strides[a] == 0 or strides[b] == 0:
+                continue
+            if strides[a] != strides[b]:
+                return -1 if strides[a] < strides[b] else 1
+            if shape[a] > shape[b]:
+                return 1
+        return 0
+
+    order = list(range(len(shape) - 1, -1, -1))
+    for start in range(1, len(order)):
+        here = start
+        for before in range(start - 1, -1, -1):
+            verdict = compare(order[before], order[here])
+            if verdict > 0:
+                order[before], order[here] = order[here], order[before]
+                here = before
+            elif verdict < 0:
+                break
+    return order
+
+
 def dense(x: Tensor) -> bool:
     """Whether ``x`` covers its memory without gaps or overlap, in whatever order."""
     expected = 1

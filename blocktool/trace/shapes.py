@@ -21,6 +21,7 @@ from blocktool.trace.layouts import (
     Tensor,
     broadcast,
     dense,
+    elementwise,
     like,
     new,
     plain,
@@ -33,18 +34,17 @@ Rule = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
 def _unary(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """One tensor and plain numbers in, the same layout out."""
+    """One tensor and plain numbers."""
     x = args[0]
     if not isinstance(x, Tensor) or not x.is_meta or x.dtype not in FLOATS:
         return NotImplemented
     if any(isinstance(a, (Tensor, complex)) for a in args[1:]) or "dtype" in kwargs:
         return NotImplemented
-    if not x.is_contiguous() and not dense(x):
-        return NotImplemented
-    return like(x)
+    return elementwise(x)
 
 
 def _binary(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Two tensors of one dtype, or one and a number."""
     a, b = args[0], args[1]
     if not isinstance(b, Tensor):
         return _unary(args, kwargs) if isinstance(b, (int, float)) else NotImplemented
@@ -52,16 +52,8 @@ def _binary(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return NotImplemented
     if not same_kind(a, b):
         return NotImplemented
-    if a.shape == b.shape:
-        if a.is_contiguous() and b.is_contiguous():
-            return new(a, a.shape)
-        if a.stride() == b.stride() and dense(a):
-            return like(a)
-        return NotImplemented
-    if not (a.is_contiguous() and b.is_contiguous()):
-        return NotImplemented
-    shape = broadcast(a.shape, b.shape)
-    return NotImplemented if shape is None else new(a, shape)
+    out = elementwise(a, b)
+    return NotImplemented if out is None else out
 
 
 def _inplace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -99,7 +91,7 @@ def _batch_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _layer_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x, normalized = args[0], list(args[1])
-    if x.dtype not in WIDE or not plain(*present((x, args[2], args[3]))):
+    if x.dtype not in WIDE or not same_kind(*present((x, args[2], args[3]))):
         return NotImplemented
     axis = x.dim() - len(normalized)
     if axis < 0 or list(x.shape[axis:]) != normalized or not normalized:
@@ -107,7 +99,7 @@ def _layer_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if any(list(t.shape) != normalized for t in present(args[2:4])):
         return NotImplemented
     saved = [*x.shape[:axis], *(1 for _ in normalized)]
-    return like(x), new(x, saved), new(x, saved)
+    return new(x, x.shape), new(x, saved), new(x, saved)  # contiguous, whatever the input
 
 
 def _group_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -121,9 +113,9 @@ def _group_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _softmax(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x, dim, half_to_float = args
-    if half_to_float or not plain(x) or not -x.dim() <= dim < x.dim():
+    if half_to_float or not same_kind(x) or not -x.dim() <= dim < x.dim():
         return NotImplemented
-    return like(x)
+    return new(x, x.shape)  # contiguous, whatever the input
 
 
 def _mm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -111,6 +111,9 @@ ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.native_batch_norm.default, (t(4, 8), None, None, t(8), t(8), False, 0.1, 1e-5)),
     (aten.native_layer_norm.default, (t(2, 7, 16), [16], t(16), t(16), 1e-5)),
     (aten.native_layer_norm.default, (t(2, 7, 16), [7, 16], None, None, 1e-5)),
+    (aten.native_layer_norm.default, (t(2, 8, 5, 5).permute(0, 2, 3, 1), [8], t(8), t(8), 1e-5)),
+    (aten._softmax.default, (last(2, 8, 5, 5), 1, False)),
+    (aten._softmax.default, (t(2, 8, 5).transpose(1, 2), -1, False)),
     (aten.native_group_norm.default, (t(2, 8, 5, 5), t(8), t(8), 2, 8, 25, 4, 1e-5)),
     (aten._softmax.default, (t(2, 4, 7), -1, False)),
     (aten.mm.default, (t(3, 4), t(4, 5))),
@@ -227,11 +230,39 @@ def test_mixed_dtypes_and_odd_layouts_are_left_to_torch() -> None:
     add = traits_of(aten.add.Tensor).rule
     assert add is not None
     assert add((t(2, 3), t(2, 3, dtype=torch.float64)), {}) is NotImplemented
-    assert add((t(2, 3), t(3, 2).t()), {}) is NotImplemented
     assert add((t(2, 3, dtype=torch.int64), 1.5), {}) is NotImplemented
-    relu = traits_of(aten.relu.default).rule
-    assert relu is not None
-    assert relu((t(4, 6)[:, ::2],), {}) is NotImplemented
+
+
+def odd_layout(generator: random.Random, shape: list[int]) -> torch.Tensor:
+    """A tensor of this shape: permuted, sliced or expanded at random."""
+    order = list(range(len(shape)))
+    generator.shuffle(order)
+    kind = generator.choice(["plain", "permuted", "permuted", "sliced", "expanded"])
+    if kind == "plain":
+        return t(*shape)
+    if kind == "expanded":
+        base = [1 if generator.random() < 0.4 else n for n in shape]
+        return t(*base).expand(shape)
+    sizes = [shape[dim] * (2 if kind == "sliced" and dim == order[-1] else 1) for dim in order]
+    tensor = t(*sizes)
+    if kind == "sliced":
+        tensor = tensor[..., ::2]
+    return tensor.permute([order.index(dim) for dim in range(len(shape))])
+
+
+@pytest.mark.parametrize("func", [aten.add.Tensor, aten.gelu.default])
+def test_odd_layouts_come_out_as_on_the_cpu(func: Any) -> None:
+    generator = random.Random(1)
+    rule = traits_of(func).rule
+    assert rule is not None
+    for _ in range(400):
+        shape = [generator.choice([1, 2, 3, 4]) for _ in range(generator.randint(1, 5))]
+        args = [odd_layout(generator, shape)]
+        if func is aten.add.Tensor:
+            other = [n if generator.random() < 0.7 else 1 for n in shape]
+            args.append(odd_layout(generator, other))
+        strides = [arg.stride() for arg in args]
+        assert layout(rule(tuple(args), {})) == layout(func(*real(args))), (shape, strides)
 
 
 def test_random_broadcasts_agree_with_the_cpu() -> None:
