@@ -120,6 +120,8 @@ def cpu_takes_flash(
 ) -> bool:
     """Whether the CPU runs its flash kernel: 4-D, equal head sizes, rows in a dense last
     dimension, no dropout, no mask that needs a gradient (ATen, sdp_utils_cpp.cpp)."""
+    if not torch.backends.cuda.flash_sdp_enabled():  # the CPU reads the same switch
+        return False
     if not _dense(query, key, value) or query.dtype not in _CPU_DTYPES or dropout_p > 0:
         return False
     if not query.dtype == key.dtype == value.dtype:
@@ -135,7 +137,7 @@ def cpu_takes_flash(
         return False
     if attn_mask is None:
         return True
-    if attn_mask.requires_grad and torch.is_grad_enabled():
+    if attn_mask.requires_grad:
         return False
     return attn_mask.dim() in (2, 4) and all(
         m in (1, n)

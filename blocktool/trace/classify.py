@@ -57,6 +57,9 @@ BOOKKEEPING = frozenset(
     _linalg_check_errors _foreach_copy _nested_tensor_size allclose sym_size sym_numel
     """.split()
 )
+_GATHERS = frozenset("embedding index_select gather index _unsafe_index take".split())
+_ACCUMULATES = frozenset("index_add scatter_add scatter_reduce".split())
+_SCATTERS = _ACCUMULATES | frozenset("index_put _index_put_impl index_copy scatter put".split())
 _WRITE_ONLY = RANDOM | CREATION | {"copy"}
 
 
@@ -64,6 +67,7 @@ class OpTraits:
     """What the recorder must know of one overload; made once per overload and process."""
 
     __slots__ = (
+        "accumulates",
         "composite",
         "gathers",
         "inplace",
@@ -75,6 +79,7 @@ class OpTraits:
         "overload",
         "returns_alias",
         "rule",
+        "scatters",
         "silent",
         "work",
         "write_only",
@@ -108,7 +113,6 @@ class OpTraits:
             and torch.Tag.dynamic_output_shape not in func.tags
         )
         self.composite = namespace == "aten" and _only_composite(func.name())
-        pointwise = torch.Tag.pointwise in func.tags
         self.kind, self.work = _kind_and_work(func, namespace, stem, self.returns_alias)
         self.macs: Formula | None = MACS.get(stem) if namespace == "aten" else None
         if self.macs is None and self.kind == "uncovered":
@@ -117,10 +121,11 @@ class OpTraits:
             self.kind, self.work = "contraction", work.BESIDE_CONTRACTION.get(stem, work.nothing)
         self.silent = self.kind in ("view", "bookkeeping") or base.startswith("empty")
         self.write_only = stem in _WRITE_ONLY
-        self.gathers = stem in ("embedding", "index_select", "gather", "index", "_unsafe_index")
-        self.rule = rule_for(
-            self.name, inplace=self.inplace, pointwise=pointwise or self.write_only
-        )
+        self.gathers = stem in _GATHERS
+        self.scatters = bool(self.mutated) and stem in _SCATTERS
+        self.accumulates = stem in _ACCUMULATES
+        writes_out = bool(self.mutated) and not self.inplace
+        self.rule = None if writes_out else rule_for(self.name, inplace=self.inplace)
 
 
 def _only_composite(name: str) -> bool:
@@ -159,7 +164,7 @@ def _kind_and_work(
             return kind, work.nothing
     if returns_alias or torch.Tag.inplace_view in func.tags:
         return "view", work.nothing
-    if torch.Tag.pointwise in func.tags and not _reduces(func, stem):
+    if _pointwise(func, stem) and not _reduces(func, stem):
         return "elementwise", work.per_output()
     if stem in work.REDUCTION:
         return "reduction", work.REDUCTION[stem]
@@ -170,6 +175,16 @@ def _kind_and_work(
     if namespace == "prims":
         return ("movement" if "convert" in stem else "uncovered"), work.nothing
     return "uncovered", work.nothing
+
+
+def _pointwise(func: Any, stem: str) -> bool:
+    """The tag, which some in-place variants lack while their base has it."""
+    if torch.Tag.pointwise in func.tags:
+        return True
+    packet = getattr(torch.ops.aten, stem, None)
+    return packet is not None and any(
+        torch.Tag.pointwise in getattr(packet, overload).tags for overload in packet.overloads()
+    )
 
 
 def _reduces(func: Any, stem: str) -> bool:
@@ -195,5 +210,7 @@ def traits_of(func: Any) -> OpTraits:
     """The traits of an ``OpOverload``, from a process-wide cache."""
     traits = _TRAITS.get(func)
     if traits is None:
-        traits = _TRAITS[func] = OpTraits(func)
+        traits = OpTraits(func)
+        if traits.kind != "uncovered":  # somebody may yet register a formula for it
+            _TRAITS[func] = traits
     return traits

@@ -11,6 +11,10 @@ FLOATS = frozenset((torch.float32, torch.float64, torch.float16, torch.bfloat16)
 WIDE = frozenset((torch.float32, torch.float64))
 
 
+class ShapeMismatchError(RuntimeError):
+    """Operands do not fit; the text is that of the CPU's kernel."""
+
+
 def plain(*tensors: Any) -> bool:
     """Meta tensors of one floating dtype, contiguous."""
     dtype = tensors[0].dtype

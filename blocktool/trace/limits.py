@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import opcode
 from collections.abc import Iterator
 
 import torch
@@ -55,6 +56,10 @@ def cause_of(error: BaseException) -> BaseException:
 
 
 def _is_limit(error: BaseException) -> bool:
+    if isinstance(error, RungUnavailableError):
+        return True
+    if not _raised_in_torch(error):
+        return False
     text = str(error)
     if isinstance(error, NotImplementedError):
         return 'missing the required "forward"' not in text
@@ -66,6 +71,22 @@ def _is_limit(error: BaseException) -> bool:
         or any(sign in text for sign in _SIGNS)
         or _raised_in_meta_kernel(error)
     )
+
+
+def _raised_in_torch(error: BaseException) -> bool:
+    """Whether the innermost Python frame is torch's, or called into torch's compiled code: what a
+    user raises with such words is the user's."""
+    traceback = error.__traceback__
+    if traceback is None:
+        return True
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    code = traceback.tb_frame.f_code
+    if code.co_filename.startswith(torch.__path__[0]) or "blocktool" in code.co_filename:
+        return True
+    # A call into C++ leaves no frame of its own: the last instruction there is a call, no raise.
+    instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
+    return instruction != opcode.opmap["RAISE_VARARGS"]
 
 
 def _raised_in_meta_kernel(error: BaseException) -> bool:
@@ -85,4 +106,5 @@ def _raised_in_meta_kernel(error: BaseException) -> bool:
 def one_line(error: BaseException) -> str:
     """The first line of an exception's text, with its type where the text alone is not clear."""
     text = str(error).strip().split("\n", 1)[0].strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = "RuntimeError" if type(error).__name__ == "ShapeMismatchError" else type(error).__name__
+    return f"{name}: {text}" if text else name

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from blocktool.results.trace import OpRecord, Phase, TensorRef
 from blocktool.trace.attention import Attention
 from blocktool.trace.classify import OpTraits, traits_of
+from blocktool.trace.limits import RungUnavailableError
 from blocktool.trace.shape_memo import ShapeMemo
 from blocktool.trace.structure import dtype_name, named_tensors
 from blocktool.trace.workspace import Workspace, no_workspace
@@ -114,6 +115,8 @@ class Recorder(TorchDispatchMode):
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs)
         traits = traits_of(func)
+        if self._fast and torch.is_autocast_enabled("cpu"):
+            raise RungUnavailableError("autocast does not act on meta tensors")
         if traits.name.startswith("prim.") or (args and type(args[0]) in _SHAPELESS):
             return func(*args, **kwargs)
         if types and any(_unwraps(cls) for cls in types):
@@ -178,16 +181,14 @@ class Recorder(TorchDispatchMode):
     ) -> None:
         index = len(self.ops)
         storages = self.storages
-        inputs: list[TensorRef] = []
-        sizes: list[int] = []
+        taken: list[torch.Tensor] = []
         for value in (*args, *kwargs.values()) if kwargs else args:
             if isinstance(value, torch.Tensor):
-                inputs.append(self._ref(value))
-                sizes.append(value.numel() * value.element_size())
+                taken.append(value)
             elif isinstance(value, (list, tuple)) and value and not isinstance(value[0], int):
-                for _, tensor in named_tensors(value):
-                    inputs.append(self._ref(tensor))
-                    sizes.append(tensor.numel() * tensor.element_size())
+                taken.extend(_tensors(value))
+        # A tensor that is first seen here was made where no operation shows (torch.tensor).
+        inputs = [self._ref(tensor, index) for tensor in taken]
         outputs: list[TensorRef] = []
         known = len(storages.nbytes)
         read = written = new_bytes = 0
@@ -200,9 +201,10 @@ class Recorder(TorchDispatchMode):
                 if not traits.silent:
                     written += tensor.numel() * tensor.element_size()
         if not traits.silent:
-            read = self._bytes_read(traits, inputs, sizes, written)
+            read = self._bytes_read(traits, taken, inputs, written)
             if traits.mutated:
-                written += _bytes_mutated(traits, args, kwargs)
+                changed = _bytes_mutated(traits, args, kwargs)
+                written += min(changed, self._source_bytes(traits, taken, changed))
         phase, call = self._place()
         self._append(
             OpRecord(
@@ -224,20 +226,40 @@ class Recorder(TorchDispatchMode):
         )
 
     def _bytes_read(
-        self, traits: OpTraits, inputs: list[TensorRef], sizes: list[int], written: int
+        self, traits: OpTraits, taken: list[torch.Tensor], refs: list[TensorRef], written: int
     ) -> int:
-        """Each storage once, no more of it than there is; gathers read what they give out."""
+        """Every view once, and of a storage no more than there is of it; a gather reads what it
+        gives, and what scatters in place touches as much as its source holds."""
         nbytes = self.storages.nbytes
-        total = 0
-        seen: set[int] = set()
-        for position, (ref, size) in enumerate(zip(inputs, sizes, strict=True)):
-            if (position == 0 and traits.mutated and traits.write_only) or ref.storage in seen:
+        by_storage: dict[int, int] = {}
+        views: set[Any] = set()
+        for position, (tensor, ref) in enumerate(zip(taken, refs, strict=True)):
+            if position == 0 and traits.mutated and traits.write_only:
                 continue
-            seen.add(ref.storage)
+            view = (ref.storage, ref.shape, *_place_in_storage(tensor))
+            if view in views:
+                continue
+            views.add(view)
+            size = tensor.numel() * tensor.element_size()
             if position == 0 and traits.gathers:
                 size = min(size, written)
-            total += min(size, nbytes[ref.storage]) if ref.storage >= 0 else size
-        return total
+            if position == 0 and "_embedding_bag" in traits.name and len(taken) > 1:
+                size = min(size, taken[1].numel() * tensor.shape[-1] * tensor.element_size())
+            if position == 0 and traits.scatters:
+                size = self._source_bytes(traits, taken, size) if traits.accumulates else 0
+            by_storage[ref.storage] = by_storage.get(ref.storage, 0) + size
+        return sum(
+            size if index < 0 else min(size, nbytes[index]) for index, size in by_storage.items()
+        )
+
+    @staticmethod
+    def _source_bytes(traits: OpTraits, taken: list[torch.Tensor], whole: int) -> int:
+        """Bytes of what a scatter brings: of its last tensor; ``whole`` for anything else."""
+        if not traits.scatters or len(taken) < 2:
+            return whole
+        index, source = taken[1], taken[-1]
+        rows = max(index.numel(), source.numel())
+        return rows * taken[0].element_size()
 
     def _place(self) -> tuple[Phase, int]:
         """The phase and the module call that an operation belongs to."""
@@ -265,6 +287,12 @@ class Recorder(TorchDispatchMode):
         for number in range(self._next_node, now):
             self._call_of_node[number] = call
         self._next_node = now
+
+
+def _place_in_storage(tensor: torch.Tensor) -> tuple[Any, ...]:
+    if tensor.layout is not torch.strided:
+        return ()
+    return tensor.storage_offset(), tensor.stride()
 
 
 def _unwraps(cls: type) -> bool:

@@ -18,6 +18,7 @@ import torch
 from blocktool.trace.layouts import (
     FLOATS,
     WIDE,
+    ShapeMismatchError,
     Tensor,
     broadcast,
     dense,
@@ -78,15 +79,30 @@ def _inplace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _batch_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x, training = args[0], args[5]
-    if x.dtype not in WIDE or x.dim() < 2 or not same_kind(*present(args[:5])):
+    if x.dtype not in WIDE or x.dim() < 2 or not same_kind(*present(args[:5])) or not x.numel():
         return NotImplemented
     channels = (x.shape[1],)
     if any(tuple(t.shape) != channels for t in present(args[1:5])):
         return NotImplemented
-    if not x.is_contiguous() and not dense(x):
+    if not x.is_contiguous() and (x.dim() < 4 or not dense(x)):
         return NotImplemented
     saved = channels if training else (0,)
     return like(x), new(x, saved), new(x, saved)
+
+
+def _batch_norm_backward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Only the gradients that are asked for; torch's meta kernel makes them all."""
+    grad_out, x, weight, mask = args[0], args[1], args[2], args[9]
+    if x.dtype not in WIDE or not same_kind(grad_out, x) or not x.numel() or x.dim() < 2:
+        return NotImplemented
+    if not (x.is_contiguous() or dense(x)) or (weight is not None and weight.dtype != x.dtype):
+        return NotImplemented
+    channels = (x.shape[1],)
+    return (
+        like(x) if mask[0] else None,
+        new(x, channels) if mask[1] else None,
+        new(x, channels) if mask[2] else None,
+    )
 
 
 def _layer_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -124,7 +140,7 @@ def _mm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return NotImplemented
     if a.shape[1] != b.shape[0]:
         sizes = f"{a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]}"
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({sizes})")
+        raise ShapeMismatchError(f"mat1 and mat2 shapes cannot be multiplied ({sizes})")
     return new(a, (a.shape[0], b.shape[1]))
 
 
@@ -149,7 +165,7 @@ def _reduced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x = args[0]
     dims = args[1] if len(args) > 1 else None
     keep = bool(args[2]) if len(args) > 2 else False
-    if kwargs or not dims or not plain(x):
+    if kwargs or not dims or not plain(x) or not x.numel():
         return NotImplemented
     rank = x.dim()
     if any(not -rank <= d < rank for d in dims):
@@ -164,6 +180,8 @@ def _reduced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _cat(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     tensors = args[0]
+    if not tensors:
+        return NotImplemented
     dim = args[1] if len(args) > 1 else 0
     first = tensors[0]
     rank = first.dim()
@@ -206,10 +224,18 @@ _BINARY = frozenset(
     hardsigmoid_backward sigmoid_backward tanh_backward leaky_relu_backward
     """.split()
 )
+_INPLACE = frozenset(
+    f"aten.{name}_"
+    for name in (
+        "relu gelu silu sigmoid tanh hardswish hardsigmoid hardtanh leaky_relu elu clamp clamp_min "
+        "exp sqrt rsqrt neg abs add sub mul div addcmul addcdiv copy zero normal uniform bernoulli"
+    ).split()
+)
 _RULES: dict[str, Rule] = {
     "aten.convolution": convolution,
     "aten.convolution_backward": convolution_backward,
     "aten.native_batch_norm": _batch_norm,
+    "aten.native_batch_norm_backward": _batch_norm_backward,
     "aten.native_layer_norm": _layer_norm,
     "aten.native_group_norm": _group_norm,
     "aten._softmax": _softmax,
@@ -228,8 +254,6 @@ _RULES: dict[str, Rule] = {
 }
 
 
-def rule_for(name: str, *, inplace: bool, pointwise: bool) -> Rule | None:
-    """The rule for an operation, if there is one; ``pointwise`` includes fills and copies."""
-    if inplace:
-        return _inplace if pointwise else None
-    return _RULES.get(name)
+def rule_for(name: str, *, inplace: bool) -> Rule | None:
+    """The rule for an operation, if there is one."""
+    return _inplace if inplace and name in _INPLACE else _RULES.get(name)

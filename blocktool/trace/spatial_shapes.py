@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from blocktool.trace.layouts import Tensor, new, plain, same_kind
+from blocktool.trace.layouts import ShapeMismatchError, Tensor, new, plain, same_kind
+
+_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def _spatial(values: Any, count: int) -> list[int]:
@@ -24,13 +26,15 @@ def convolution(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     rank = x.dim() - 2
     if rank < 1 or rank > 3 or w.dim() != rank + 2 or not same_kind(x, w):
         return NotImplemented
+    if not (_regular(x) and _regular(w)):
+        return NotImplemented
     channels = w.shape[0] if transposed else w.shape[1] * groups
     out_channels = w.shape[1] * groups if transposed else w.shape[0]
     if groups < 1 or w.shape[0] % groups or w.shape[0] == 0:
         return NotImplemented
     if x.shape[1] != channels:
         # As the CPU says it; the meta kernel only says "invalid channel dimensions".
-        raise RuntimeError(
+        raise ShapeMismatchError(
             f"Given groups={groups}, weight of size {list(w.shape)}, expected input"
             f"{list(x.shape)} to have {channels} channels, but got {x.shape[1]} channels instead"
         )
@@ -41,7 +45,7 @@ def convolution(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for size, kernel, s, p, d, extra in zip(
         x.shape[2:], w.shape[2:], *(_spatial(v, rank) for v in settings), strict=True
     ):
-        if s < 1 or d < 1 or p < 0 or extra < 0 or kernel < 1:
+        if s < 1 or d < 1 or p < 0 or extra < 0 or extra >= max(s, d) or kernel < 1:
             return NotImplemented
         if transposed:
             out = (size - 1) * s - 2 * p + d * (kernel - 1) + extra + 1
@@ -58,6 +62,8 @@ def convolution_backward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     grad_out, x, w, bias_sizes, mask = *args[:4], args[10]
     if not same_kind(grad_out, x, w) or x.dim() != w.dim():
         return NotImplemented
+    if not (_regular(x) and _regular(w)):
+        return NotImplemented
     layout = _channels_last(x, w)
     grad_x = _laid_out(x, x.shape, layout) if mask[0] else None
     grad_w = _laid_out(w, w.shape, layout) if mask[1] else None
@@ -66,9 +72,17 @@ def convolution_backward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return grad_x, grad_w, new(x, bias_sizes) if mask[2] else None
 
 
+def _regular(tensor: Tensor) -> bool:
+    """Contiguous, or channels-last where there is such a layout."""
+    layout = _LAST.get(tensor.dim())
+    return tensor.is_contiguous() or (
+        layout is not None and tensor.is_contiguous(memory_format=layout)
+    )
+
+
 def _channels_last(*tensors: Tensor) -> torch.memory_format:
     """Convolutions keep to channels-last where any operand is; torch's meta kernel forgets it."""
-    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensors[0].dim())
+    layout = _LAST.get(tensors[0].dim())
     if layout is not None:
         for tensor in tensors:
             if not tensor.is_contiguous() and tensor.is_contiguous(memory_format=layout):

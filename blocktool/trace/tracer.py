@@ -7,12 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from blocktool.errors import BlocktoolError, InputError, TraceError, UsageError
+from blocktool.blocks.shapes import ShapeError
+from blocktool.errors import BlocktoolError, InputError, ModuleError, TraceError, UsageError
 from blocktool.results.trace import Fallback, Mode, OpTrace
 from blocktool.targets.inputs import parse_dtype
 from blocktool.trace.attention import attention_for
 from blocktool.trace.failures import forward_error
 from blocktool.trace.inputs import Inputs, call_arguments
+from blocktool.trace.layouts import ShapeMismatchError
 from blocktool.trace.limits import RungUnavailableError, needs_data, one_line
 from blocktool.trace.optimizers import optimizer_factory
 from blocktool.trace.run import Plan, Run
@@ -75,17 +77,22 @@ def trace(
     )
     fallbacks: list[Fallback] = []
     rungs = ("meta", "fake", "cpu") if device == "meta" else (_checked_device(device),)
+    suspected: ModuleError | None = None
     for rung in rungs:
         run = Run(plan, rung, tuple(fallbacks))
         try:
             return run.result()
         except BlocktoolError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if run.stage is None and not isinstance(error, RungUnavailableError):
                 raise
-            if rung not in ("meta", "fake") or not needs_data(error):
-                raise forward_error(error, plan.name, run.failed_path, arguments) from error
+            limit = needs_data(error)
+            if not limit:
+                # What was said first is clearest: on meta by rules that speak as the CPU does.
+                suspected = suspected or forward_error(error, plan.name, run.failed_path, arguments)
+            if not limit and not (rung == "meta" and _may_be_a_limit(error, rungs)):
+                raise suspected from error
             if rung == rungs[-1]:
                 raise TraceError(
                     f"cannot be traced on {rung} tensors: {one_line(error)}",
@@ -93,6 +100,12 @@ def trace(
                 ) from error
             fallbacks.append(Fallback(rung, _reason(error, run.failed_path)))
     raise AssertionError("the last rung returns or raises")
+
+
+def _may_be_a_limit(error: BaseException, rungs: tuple[str, ...]) -> bool:
+    """Whether it is worth asking a fake CPU before an error on meta is called the user's: not for
+    a shape that our own rules refused, and not where there is no such rung."""
+    return "fake" in rungs and not isinstance(error, (ShapeMismatchError, ShapeError, SystemExit))
 
 
 def _reason(error: BaseException, path: str | None) -> str:

@@ -37,11 +37,6 @@ def per_input(factor: int = 1) -> Work:
     return lambda args, kwargs, out: factor * _numel(_first(args[0]))
 
 
-def per_second_input(factor: int = 1) -> Work:
-    """As :func:`per_input`, for the second argument (a backward's saved input)."""
-    return lambda args, kwargs, out: factor * _numel(_first(args[1]))
-
-
 def nothing(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     """Moves, views and creations do not compute."""
     return 0
@@ -59,7 +54,21 @@ def _batch_norm(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
 
 
 def _windowed(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
-    return int(prod(args[1]) * _numel(_first(out)))
+    first = _first(out)
+    kernel = list(args[1])
+    if len(kernel) == 1:
+        kernel *= max(first.dim() - 2, 1)
+    return int(prod(kernel) * _numel(first))
+
+
+def per_source(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
+    """One addition per element of what is scattered: ``(self, dim, index, source)``."""
+    return _numel(args[3] if len(args) > 3 else kwargs.get("src", kwargs.get("source")))
+
+
+def _bag(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
+    """One addition per element of every row that is looked up."""
+    return int(args[1].numel() * args[0].shape[-1])
 
 
 def _taps(per_dim: int, dims: int) -> Work:
@@ -207,8 +216,8 @@ REDUCTION: dict[str, Work] = {
     "std": per_input(4),
     "var_mean": per_input(4),
     "std_mean": per_input(4),
-    "_embedding_bag": per_output(),
-    "_embedding_bag_forward_only": per_output(),
+    "_embedding_bag": _bag,
+    "_embedding_bag_forward_only": _bag,
     "segment_reduce": per_input(),
 }
 
@@ -238,9 +247,9 @@ ELEMENTWISE: dict[str, Work] = {
     "_thnn_fused_lstm_cell_backward_impl": per_input(6),
     "_thnn_fused_gru_cell": per_input(3),
     "_thnn_fused_gru_cell_backward": per_input(6),
-    "index_add": per_second_input(),
-    "scatter_add": per_second_input(),
-    "scatter_reduce": per_second_input(),
+    "index_add": per_source,
+    "scatter_add": per_source,
+    "scatter_reduce": per_source,
     "_transform_bias_rescale_qkv": per_input(2),
     "_fused_adam": every_tensor,
     "_fused_adamw": every_tensor,

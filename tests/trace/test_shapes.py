@@ -96,7 +96,6 @@ ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.convolution.default, conv_args(x=last(2, 8, 9, 7), w=t(12, 8, 1, 1))),
     (aten.convolution.default, conv_args(x=last(2, 8, 9, 7), w=t(8, 6, 3, 3), transposed=True)),
     (aten.convolution.default, conv_args(x=last(2, 8, 3, 3))),
-    (aten.convolution.default, conv_args(x=t(2, 9, 7, 8).permute(0, 3, 2, 1))),
     *(
         (aten.convolution_backward.default, (t(2, 12, 7, 5), *conv_args(x=x, w=w)[:2], bias, *rest))
         for x in (t(2, 8, 9, 7), last(2, 8, 9, 7))
@@ -158,7 +157,7 @@ ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.add_.Tensor, (t(2, 3, 4), t(3, 4))),
     (aten.relu_.default, (t(2, 3),)),
     (aten.normal_.default, (t(2, 3), 0.0, 1.0)),
-    (aten.fill_.Scalar, (t(2, 3), 1)),
+    (aten.zero_.default, (t(2, 3),)),
     (aten.clamp.default, (t(2, 3), 0.0, 6.0)),
     (aten.threshold_backward.default, (t(2, 3), t(2, 3), 0)),
 ]
@@ -179,6 +178,14 @@ DECLINED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.convolution.default, conv_args(x=t(2, 8, 2, 2))),
     (aten.convolution.default, conv_args(bias=t(11))),
     (aten.convolution.default, conv_args(groups=5)),
+    (aten.convolution.default, conv_args(x=t(2, 9, 7, 8).permute(0, 3, 2, 1))),
+    (aten.convolution.default, conv_args(x=t(1, 8, 9, 7).expand(2, -1, -1, -1))),
+    (
+        aten.convolution.default,
+        conv_args(w=t(8, 5, 3, 3), transposed=True, output_padding=[1, 0]),
+    ),
+    (aten.cat.default, ([],)),
+    (aten.amax.default, (t(0, 8, 9), [0])),
     (aten.convolution.default, conv_args(x=t(2, 8, 9), w=t(4, 8, 3), stride=[1])),
     (aten.convolution.default, conv_args(w=t(12, 8, 3, 3, dtype=torch.float64))),
     (aten.native_batch_norm.default, (t(2, 8, 5), t(7), t(7), t(7), t(7), False, 0.1, 1e-5)),
