@@ -43,11 +43,8 @@ class ModuleNode:
     name: str
     count: int = 1
     children: tuple[ModuleNode, ...] = ()
-
-    @property
-    def called(self) -> bool:
-        """Whether this module or one below it ran."""
-        return self.row.calls > 0 or any(child.called for child in self.children)
+    called: bool = False
+    """Whether this module or one below it ran, also where those below are not shown."""
 
 
 def module_tree(rows: tuple[ModuleRow, ...]) -> ModuleNode:
@@ -73,7 +70,8 @@ def module_tree(rows: tuple[ModuleRow, ...]) -> ModuleNode:
             child = grow(child_row)
             children.append(replace(child, name=child_row.path.removeprefix(prefix)))
         children.extend(_own_work(row, children))
-        return ModuleNode(row, row.path.rpartition(".")[2], 1, tuple(children))
+        called = row.calls > 0 or any(child.called for child in children)
+        return ModuleNode(row, row.path.rpartition(".")[2], 1, tuple(children), called)
 
     return grow(rows[0])
 
@@ -92,6 +90,7 @@ def _own_work(row: ModuleRow, children: list[ModuleNode]) -> Iterator[ModuleNode
     yield ModuleNode(
         replace(row, path=path, type="own operations", depth=row.depth + 1, detail="", **figures),
         OWN,
+        called=row.calls > 0,
     )
 
 

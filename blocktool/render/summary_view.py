@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from blocktool.analysis.fold import (
     ModuleNode,
@@ -66,7 +67,7 @@ def _fitting_depth(tree: ModuleNode) -> int:
 def _sorted(tree: ModuleNode, key: SortKey) -> ModuleNode:
     if key == "name":
         by_name = sorted((_sorted(child, key) for child in tree.children), key=lambda n: n.name)
-        return ModuleNode(tree.row, tree.name, tree.count, tuple(by_name))
+        return replace(tree, children=tuple(by_name))
     if key == "params":
         return sort_siblings(tree, lambda node: node.row.params)
     figure = _FIGURE[key]

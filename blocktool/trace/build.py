@@ -47,11 +47,17 @@ def _all_on_meta() -> torch.device:
 def _parameters_without_data() -> Iterator[None]:
     """Every parameter that is registered meanwhile loses its data at once; all else is real."""
     original = nn.Module.register_parameter
+    stand_in = without_data(torch.device("meta"))
+    made: dict[int, tuple[nn.Parameter, nn.Parameter]] = {}
+    """By id of the original, which is kept, so that its id stays its own."""
 
     def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         original(module, name, parameter)
-        if parameter is not None and not parameter.is_meta and not is_lazy(parameter):
-            module._parameters[name] = without_data(torch.device("meta"))(parameter)
+        if parameter is None or parameter.is_meta or is_lazy(parameter):
+            return
+        if id(parameter) not in made:
+            made[id(parameter)] = (parameter, stand_in(parameter))
+        module._parameters[name] = made[id(parameter)][1]
 
     nn.Module.register_parameter = register  # type: ignore[method-assign,assignment]
     try:

@@ -16,6 +16,27 @@ from blocktool.trace.recorder import Recorder
 from blocktool.trace.structure import dtype_name, named_tensors
 
 
+def named_modules(root: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Every module under every path it is registered at; where modules register one another in a
+    circle, each once."""
+    try:
+        return list(root.named_modules(remove_duplicate=False))
+    except RecursionError:
+        return list(root.named_modules())
+
+
+def _nearest(paths: dict[str, None], caller: str) -> str:
+    """The path that lies under the caller: right below it if there is one."""
+    if caller:
+        for name in {path.rpartition(".")[2] for path in paths}:
+            if f"{caller}.{name}" in paths:
+                return f"{caller}.{name}"
+        under = [path for path in paths if path.startswith(f"{caller}.")]
+        if under:
+            return min(under, key=len)
+    return min(paths, key=len)
+
+
 class CallTracker:
     """Keeps the stack of module calls; a module that is used twice has two calls.
 
@@ -29,9 +50,11 @@ class CallTracker:
         self.failed_path: str | None = None
         """The innermost module that was running when the forward raised."""
         self._recorder = recorder
-        self._paths: dict[int, list[str]] = {}
-        for path, module in root.named_modules(remove_duplicate=False):
-            self._paths.setdefault(id(module), []).append(path)
+        self._paths: dict[int, dict[str, None]] = {}
+        self._chosen: dict[tuple[int, str], str] = {}
+        self._made: dict[str, int] = {}
+        for path, module in named_modules(root):
+            self._paths.setdefault(id(module), {})[path] = None
 
     @contextmanager
     def tracking(self) -> Iterator[None]:
@@ -62,15 +85,21 @@ class CallTracker:
     def _path(self, module: nn.Module, caller: str) -> str:
         paths = self._paths.get(id(module))
         if paths is None:
-            path = f"{caller}.<{type(module).__name__}>" if caller else f"<{type(module).__name__}>"
-            while self.unregistered.setdefault(path, module) is not module:
-                path += "'"
-            self._paths[id(module)] = [path]
-            return path
-        if len(paths) > 1:
-            under = [path for path in paths if path.startswith(f"{caller}.")] if caller else paths
-            return min(under or paths, key=len)
-        return paths[0]
+            return self._unregistered_path(module, caller)
+        if len(paths) == 1:
+            return next(iter(paths))
+        known = self._chosen.get((id(module), caller))
+        if known is None:
+            known = self._chosen[id(module), caller] = _nearest(paths, caller)
+        return known
+
+    def _unregistered_path(self, module: nn.Module, caller: str) -> str:
+        base = f"{caller}.<{type(module).__name__}>" if caller else f"<{type(module).__name__}>"
+        count = self._made[base] = self._made.get(base, 0) + 1
+        path = base if count == 1 else f"{base}#{count}"
+        self.unregistered[path] = module
+        self._paths[id(module)] = {path: None}
+        return path
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
         recorder = self._recorder

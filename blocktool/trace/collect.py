@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from blocktool.results.trace import Category, ModuleInfo, StateTensor, StorageLife
+from blocktool.trace.calls import named_modules
 from blocktool.trace.recorder import Storages
 from blocktool.trace.structure import dtype_name
 
@@ -85,7 +86,7 @@ class State:
                 _detail(submodule),
             )
 
-        for path, submodule in module.named_modules(remove_duplicate=False):
+        for path, submodule in named_modules(module):
             infos.append(info(path, submodule))
         for path, submodule in unregistered.items():
             infos.append(info(path, submodule))

@@ -9,9 +9,10 @@ replaced by stand-ins while the trace runs, so that no data is touched.
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,65 +23,101 @@ from torch import nn
 from blocktool.trace.structure import map_tensors, named_tensors
 
 _REGISTRIES = frozenset(("_parameters", "_buffers", "_modules"))
-_CONTAINERS = frozenset((dict, OrderedDict, defaultdict, list, set, deque))
+_ATOMS = frozenset(
+    (int, float, bool, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
+)
 
-Snapshot = tuple[nn.Module, type, dict[str, Any], list[tuple[Any, Any]]]
+Contents = list[tuple[Any, Any]]
+"""Containers (or the ``__dict__`` of objects) and copies of what they held."""
+
+
+def reachable_modules(root: nn.Module) -> list[nn.Module]:
+    """The module and its submodules, with those that it keeps in plain containers."""
+    found = list(root.modules())
+    seen = {id(module) for module in found}
+    for module in found:  # grows while it is walked
+        for name, value in module.__dict__.items():
+            if name not in _REGISTRIES and type(value) in (list, tuple, dict) and value:
+                for item in value.values() if isinstance(value, dict) else value:
+                    if isinstance(item, nn.Module) and id(item) not in seen:
+                        seen.update(id(m) for m in item.modules())
+                        found.extend(item.modules())
+    return found
 
 
 @contextmanager
 def module_preserved(module: nn.Module) -> Iterator[None]:
-    """Whatever happens to the attributes of ``module`` and its submodules is undone."""
-    snapshots = [_snapshot(m) for m in module.modules()]
+    """Whatever happens to the attributes of ``module`` and its submodules is undone, also inside
+    the containers and plain objects that they hold."""
+    modules = reachable_modules(module)
+    classes = [type(m) for m in modules]
+    contents: Contents = []
+    seen = {id(m) for m in modules}
+    for m in modules:
+        contents.append((m.__dict__, m.__dict__.copy()))
+        for value in m.__dict__.values():
+            _note_contents(value, contents, seen)
     try:
         yield
     finally:
-        for snapshot in snapshots:
-            _restore(*snapshot)
+        for m, cls in zip(modules, classes, strict=True):
+            if type(m) is not cls:
+                m.__class__ = cls
+        for container, before in contents:
+            _restore(container, before)
 
 
-def _snapshot(module: nn.Module) -> Snapshot:
-    attributes = module.__dict__.copy()
-    contents: list[tuple[Any, Any]] = []
-    for value in attributes.values():
-        if type(value) in _CONTAINERS:
-            _note_contents(value, contents)
-    return module, type(module), attributes, contents
+def _note_contents(value: Any, contents: Contents, seen: set[int]) -> None:
+    if type(value) in _ATOMS or id(value) in seen:
+        return
+    if isinstance(value, dict):
+        before: Any = dict(value)
+    elif isinstance(value, (list, set, deque)):
+        before = value.copy()
+    elif isinstance(value, tuple):
+        before = None
+    elif _is_plain_object(value):
+        seen.add(id(value))
+        _note_contents(value.__dict__, contents, seen)
+        return
+    else:
+        return
+    seen.add(id(value))
+    if before is not None:
+        contents.append((value, before))
+    for item in tuple(value.values()) if isinstance(value, dict) else tuple(value):
+        _note_contents(item, contents, seen)
 
 
-def _note_contents(container: Any, contents: list[tuple[Any, Any]]) -> None:
-    contents.append((container, container.copy() if container else None))
-    if container:
-        for item in container.values() if isinstance(container, dict) else container:
-            if type(item) in _CONTAINERS:
-                _note_contents(item, contents)
+def _is_plain_object(value: Any) -> bool:
+    """An object of a class that somebody wrote, and not a piece of torch or of Python."""
+    cls = type(value)
+    return (
+        hasattr(value, "__dict__")
+        and type(value.__dict__) is dict
+        and not isinstance(value, (nn.Module, torch.Tensor, type))
+        and not callable(value)
+        and cls.__module__.partition(".")[0] not in ("builtins", "torch", "types", "functools")
+    )
 
 
-def _restore(
-    module: nn.Module, cls: type, attributes: dict[str, Any], contents: list[tuple[Any, Any]]
-) -> None:
-    for container, before in contents:
-        if not container and before is None:
-            continue
+def _restore(container: Any, before: Any) -> None:
+    if isinstance(container, dict):
+        # A subclass may do more in its own methods; an OrderedDict has to.
+        cls = OrderedDict if isinstance(container, OrderedDict) else dict
+        if container.keys() != before.keys():
+            cls.clear(container)
+        cls.update(container, before)
+    elif container or before:
         container.clear()
-        if before is None:
-            continue
-        if isinstance(container, (dict, set)):
-            container.update(before)
-        else:
-            container.extend(before)
-    if type(module) is not cls:
-        module.__class__ = cls
-    now = module.__dict__
-    if now.keys() != attributes.keys():
-        now.clear()
-    now.update(attributes)
+        container.update(before) if isinstance(container, set) else container.extend(before)
 
 
 def substitute_tensors(module: nn.Module, stand_in: Callable[[torch.Tensor], Any]) -> None:
     """Replace every parameter, buffer and plain tensor attribute, tied ones by one stand-in.
 
-    Call it inside :func:`module_preserved`. Containers that hold tensors are replaced, not
-    changed, except the registries of the module, which the guard puts back.
+    Call it inside :func:`module_preserved`. Containers that hold tensors are replaced, a shared
+    one by one, and not changed, except the registries of the module, which the guard puts back.
     """
     made: dict[int, Any] = {}
 
@@ -90,7 +127,7 @@ def substitute_tensors(module: nn.Module, stand_in: Callable[[torch.Tensor], Any
             new = made[id(tensor)] = stand_in(tensor)
         return new
 
-    for submodule in module.modules():
+    for submodule in reachable_modules(module):
         attributes = submodule.__dict__
         for registry in (attributes.get("_parameters"), attributes.get("_buffers")):
             for name, tensor in (registry or {}).items():
@@ -99,10 +136,19 @@ def substitute_tensors(module: nn.Module, stand_in: Callable[[torch.Tensor], Any
         for name, value in attributes.items():
             if not isinstance(value, (torch.Tensor, list, tuple, dict)) or name in _REGISTRIES:
                 continue
-            if not isinstance(value, torch.Tensor) and not value:
-                continue
-            if next(named_tensors(value), None) is not None:
-                attributes[name] = map_tensors(value, replaced)
+            if isinstance(value, torch.Tensor):
+                attributes[name] = replaced(value)
+            elif value and id(value) in made:
+                attributes[name] = made[id(value)]
+            elif value and _holds_tensors(value):
+                attributes[name] = made[id(value)] = map_tensors(value, replaced)
+
+
+def _holds_tensors(value: Any) -> bool:
+    try:
+        return next(named_tensors(value), None) is not None
+    except RecursionError:  # it holds itself
+        return False
 
 
 @contextmanager
@@ -116,17 +162,44 @@ def compilation_suspended() -> Iterator[None]:
 
 
 @contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """What torch logs about its own attempts is not for the user."""
+    log = logging.getLogger(logger)
+    before = log.disabled
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+_SWITCHES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+    (
+        lambda: torch.is_autocast_enabled("cpu"),
+        lambda on: torch.set_autocast_enabled("cpu", on),
+    ),
+    (
+        lambda: torch.get_deterministic_debug_mode(),
+        lambda mode: torch.set_deterministic_debug_mode(mode),
+    ),
+)
+"""Global switches of torch: how to read one, how to set it."""
+
+
+@contextmanager
 def torch_preserved() -> Iterator[None]:
-    """Random generators, grad mode, default dtype and autocast are as before afterwards."""
+    """Random generators and torch's global switches are as before afterwards."""
     python_state = random.getstate()
     cpu_state = torch.get_rng_state()
     cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     numpy = sys.modules.get("numpy")
     numpy_state = numpy.random.get_state() if numpy is not None else None
-    default_dtype = torch.get_default_dtype()
-    grad_enabled = torch.is_grad_enabled()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    switches = [read() for read, _ in _SWITCHES]
     try:
         yield
     finally:
@@ -136,7 +209,6 @@ def torch_preserved() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda_states)
         if numpy is not None:
             numpy.random.set_state(numpy_state)
-        torch.set_default_dtype(default_dtype)
-        torch.set_grad_enabled(grad_enabled)
-        if torch.are_deterministic_algorithms_enabled() != deterministic:
-            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        for (read, write), before in zip(_SWITCHES, switches, strict=True):
+            if read() != before:
+                write(before)

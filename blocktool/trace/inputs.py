@@ -111,12 +111,38 @@ def materialized(
             tensor.requires_grad_(True)
         return tensor
 
+    made: dict[int, torch.Tensor] = {}
+
+    def once(tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor that is given twice stays one."""
+        if id(tensor) not in made:
+            made[id(tensor)] = finish(from_tensor(tensor))
+        return made[id(tensor)]
+
     def convert(value: Any) -> Any:
         if isinstance(value, TensorSpec):
             return finish(from_spec(value))
-        return map_tensors(value, lambda tensor: finish(from_tensor(tensor)))
+        return map_tensors(value, once)
 
     return CallArguments(
         tuple(convert(value) for value in arguments.args),
         {name: convert(value) for name, value in arguments.kwargs.items()},
+    )
+
+
+def without_values(arguments: CallArguments) -> CallArguments:
+    """The same arguments on the meta device, so that nothing of their data is kept alive."""
+    made: dict[int, torch.Tensor] = {}
+
+    def once(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in made:
+            new = torch.empty_strided(
+                tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
+            )
+            made[id(tensor)] = new.requires_grad_(tensor.requires_grad)
+        return made[id(tensor)]
+
+    return CallArguments(
+        tuple(map_tensors(value, once) for value in arguments.args),
+        {name: map_tensors(value, once) for name, value in arguments.kwargs.items()},
     )

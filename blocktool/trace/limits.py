@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import opcode
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -35,6 +37,28 @@ class RungUnavailableError(NotImplementedError):
     """A rung of the ladder cannot hold this kind of module at all."""
 
 
+@contextmanager
+def autocast_refused() -> Iterator[None]:
+    """Autocast acts on a device's tensors, not on meta's: where it is on, meta will not do."""
+
+    def refuse(device: str, enabled: bool) -> None:
+        if enabled and device == "cpu":
+            raise RungUnavailableError("autocast does not act on meta tensors")
+
+    original = torch.autocast.__enter__
+
+    def enter(self: torch.autocast) -> Any:
+        refuse(self.device, self._enabled)
+        return original(self)  # type: ignore[no-untyped-call]
+
+    refuse("cpu", torch.is_autocast_enabled("cpu"))
+    torch.autocast.__enter__ = enter  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.autocast.__enter__ = original  # type: ignore[method-assign]
+
+
 def needs_data(error: BaseException) -> bool:
     """Whether ``error`` arose because there was no data, so that the next rung may do better."""
     return any(_is_limit(link) for link in _chain(error))
@@ -58,7 +82,7 @@ def cause_of(error: BaseException) -> BaseException:
 def _is_limit(error: BaseException) -> bool:
     if isinstance(error, RungUnavailableError):
         return True
-    if not _raised_in_torch(error):
+    if not raised_in_torch(error):
         return False
     text = str(error)
     if isinstance(error, NotImplementedError):
@@ -73,7 +97,7 @@ def _is_limit(error: BaseException) -> bool:
     )
 
 
-def _raised_in_torch(error: BaseException) -> bool:
+def raised_in_torch(error: BaseException) -> bool:
     """Whether the innermost Python frame is torch's, or called into torch's compiled code: what a
     user raises with such words is the user's."""
     traceback = error.__traceback__

@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from blocktool.results.trace import OpRecord, Phase, TensorRef
 from blocktool.trace.attention import Attention
 from blocktool.trace.classify import OpTraits, traits_of
-from blocktool.trace.limits import RungUnavailableError
 from blocktool.trace.shape_memo import ShapeMemo
 from blocktool.trace.structure import dtype_name, named_tensors
 from blocktool.trace.workspace import Workspace, no_workspace
@@ -115,8 +114,6 @@ class Recorder(TorchDispatchMode):
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs)
         traits = traits_of(func)
-        if self._fast and torch.is_autocast_enabled("cpu"):
-            raise RungUnavailableError("autocast does not act on meta tensors")
         if traits.name.startswith("prim.") or (args and type(args[0]) in _SHAPELESS):
             return func(*args, **kwargs)
         if types and any(_unwraps(cls) for cls in types):

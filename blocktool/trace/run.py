@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,16 +21,19 @@ from blocktool.trace.environment import environment
 from blocktool.trace.guard import (
     compilation_suspended,
     module_preserved,
+    quiet,
     substitute_tensors,
     torch_preserved,
 )
 from blocktool.trace.inputs import CallArguments, materialized
-from blocktool.trace.limits import RungUnavailableError
+from blocktool.trace.limits import RungUnavailableError, autocast_refused
 from blocktool.trace.optimizers import optimizer_factory
 from blocktool.trace.recorder import Recorder
 from blocktool.trace.standins import StandIn, with_data, without_data
 from blocktool.trace.structure import named_tensors, specs_of
 from blocktool.trace.workspace import cpu_workspace, no_workspace
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -70,19 +74,38 @@ class Run:
         return self._tracker.failed_path if self._tracker is not None else None
 
     def result(self) -> OpTrace:
-        """Run, and leave everything as it was."""
+        """Run, and leave everything as it was. One at a time: the trace hooks into torch itself."""
+        with _ONE_AT_A_TIME, torch.inference_mode(False):
+            try:
+                with compilation_suspended():
+                    return self._prepared()
+            except Exception as error:
+                if not type(error).__module__.startswith("torch._dynamo"):
+                    raise
+                # What cannot do without the compiler (flex attention) is let have it.
+                return self._prepared()
+
+    def _prepared(self) -> OpTrace:
         plan = self._plan
         ours = self._real and plan.rebuild is not None
         module = plan.rebuild() if ours and plan.rebuild is not None else plan.module
         with ExitStack() as stack:
             stack.enter_context(torch_preserved())
-            stack.enter_context(compilation_suspended())
             stack.enter_context(module_preserved(module))
+            if self._real:
+                torch.manual_seed(0)  # the same data in every run
+            if self._rung == "meta" and any(isinstance(m, nn.RNNBase) for m in module.modules()):
+                raise RungUnavailableError(
+                    "recurrent layers run step by step on meta, as one kernel on a device"
+                )
+            if self._rung == "meta":
+                stack.enter_context(autocast_refused())
             if self._rung == "fake":
                 if _is_lazy(module):
                     raise RungUnavailableError("lazy modules cannot take shape from fake tensors")
                 from torch._subclasses.fake_tensor import FakeTensorMode
 
+                stack.enter_context(quiet("torch._subclasses.fake_tensor"))
                 stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
             substitute_tensors(module, self._stand_in(module, ours))
             if not self._real:
@@ -138,6 +161,11 @@ class Run:
         state.refresh(module, tracker.unregistered)
         lives = storage_lives(recorder.storages, state, input_storages, runner.optimizer_state)
         recorder.storages.forget()
+        if any(next(m.parameters(), None) is not None for m in tracker.unregistered.values()):
+            runner.notes.append(
+                "modules that are not registered ran, and their parameters are counted: "
+                + ", ".join(list(tracker.unregistered)[:3])
+            )
         return OpTrace(
             target=plan.name,
             root_type=type(module).__name__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ def _as_kind_of(original: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     """Parameter for parameter, with the original's ``requires_grad`` and extra attributes."""
     if isinstance(original, nn.Parameter):
         new = nn.Parameter(new, requires_grad=original.requires_grad)
+        if type(original) is not nn.Parameter:
+            with suppress(TypeError):  # a subclass with a layout of its own
+                new.__class__ = type(original)
     elif isinstance(original, nn.Buffer):
         new = nn.Buffer(new, persistent=original.persistent)
     elif original.requires_grad:

@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from blocktool.errors import InputError, TargetError
+from blocktool.errors import InputError, ModuleError, TargetError
 from blocktool.results.specs import TensorSpec
 from blocktool.results.trace import Mode, OpTrace
 from blocktool.targets.loading import user_code_running
 from blocktool.targets.target import Target
 from blocktool.trace.build import build_without_data
-from blocktool.trace.inputs import CallArguments, call_arguments
-from blocktool.trace.structure import map_tensors
+from blocktool.trace.inputs import CallArguments, call_arguments, without_values
 from blocktool.trace.tracer import trace
 
 
@@ -64,11 +63,11 @@ def _traced(
     optimizer: str | None,
     settings: dict[str, Any],
 ) -> OpTrace:
+    module, notes = build_without_data(target)
     if inputs is None:
         raise InputError(
             f"{target.name} has no default input", hint="give one, for example -i 1x3x224x224"
         )
-    module, notes = build_without_data(target)
     if not select:
         return trace(
             module,
@@ -118,25 +117,24 @@ def _received(
     seen: list[CallArguments] = []
     calls = 0
 
-    def without_data(tensor: torch.Tensor) -> torch.Tensor:
-        new = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-        return new.requires_grad_(tensor.requires_grad)
-
     def note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         nonlocal calls
         calls += 1
         if not seen:
             with torch._C._DisableTorchDispatch():
-                seen.append(
-                    CallArguments(
-                        tuple(map_tensors(value, without_data) for value in args),
-                        {name: map_tensors(value, without_data) for name, value in kwargs.items()},
-                    )
-                )
+                seen.append(without_values(CallArguments(args, kwargs)))
+
+    def rebuilt() -> nn.Module:
+        new = target.build()
+        new.get_submodule(path).register_forward_pre_hook(note, with_kwargs=True)
+        return new
 
     handle = _submodule(target, module, path).register_forward_pre_hook(note, with_kwargs=True)
     try:
-        trace(module, call_arguments(inputs), **settings, name=target.name, rebuild=None)
+        trace(module, call_arguments(inputs), **settings, name=target.name, rebuild=rebuilt)
+    except ModuleError:
+        if not seen:  # what comes after the submodule need not work
+            raise
     finally:
         handle.remove()
     if not seen:

@@ -15,7 +15,7 @@ from blocktool.trace.attention import attention_for
 from blocktool.trace.failures import forward_error
 from blocktool.trace.inputs import Inputs, call_arguments
 from blocktool.trace.layouts import ShapeMismatchError
-from blocktool.trace.limits import RungUnavailableError, needs_data, one_line
+from blocktool.trace.limits import RungUnavailableError, needs_data, one_line, raised_in_torch
 from blocktool.trace.optimizers import optimizer_factory
 from blocktool.trace.run import Plan, Run
 
@@ -88,11 +88,13 @@ def trace(
             if run.stage is None and not isinstance(error, RungUnavailableError):
                 raise
             limit = needs_data(error)
+            asked = rung == "meta" and _may_be_a_limit(error, rungs)
             if not limit:
                 # What was said first is clearest: on meta by rules that speak as the CPU does.
-                suspected = suspected or forward_error(error, plan.name, run.failed_path, arguments)
-            if not limit and not (rung == "meta" and _may_be_a_limit(error, rungs)):
-                raise suspected from error
+                mistake = suspected or forward_error(error, plan.name, run.failed_path, arguments)
+                if not asked:
+                    raise mistake from error
+                suspected = mistake
             if rung == rungs[-1]:
                 raise TraceError(
                     f"cannot be traced on {rung} tensors: {one_line(error)}",
@@ -104,8 +106,9 @@ def trace(
 
 def _may_be_a_limit(error: BaseException, rungs: tuple[str, ...]) -> bool:
     """Whether it is worth asking a fake CPU before an error on meta is called the user's: not for
-    a shape that our own rules refused, and not where there is no such rung."""
-    return "fake" in rungs and not isinstance(error, (ShapeMismatchError, ShapeError, SystemExit))
+    what the user's own code raises, nor for a shape that our rules refused."""
+    ours = isinstance(error, (ShapeMismatchError, ShapeError))
+    return "fake" in rungs and not ours and raised_in_torch(error)
 
 
 def _reason(error: BaseException, path: str | None) -> str:

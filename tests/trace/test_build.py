@@ -23,6 +23,9 @@ class Rates(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in rates)
         self.layers[2].weight = self.layers[0].weight
         self.register_buffer("rates", torch.tensor(rates))
+        weight = nn.Parameter(torch.zeros(4))
+        self.first = weight
+        self.second = weight
 
 
 class Weights(nn.Module):
@@ -54,6 +57,7 @@ def test_a_constructor_that_computes_keeps_its_parameters_without_data() -> None
     module, notes = build_without_data(target(Rates))
     assert all(parameter.is_meta for parameter in module.parameters())
     assert module.layers[2].weight is module.layers[0].weight
+    assert module.first is module.second
     assert torch.allclose(module.rates, torch.linspace(0, 0.1, 3))
     assert notes == ()
 

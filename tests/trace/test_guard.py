@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import threading
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,95 @@ def test_nothing_changes(fails: bool, device: str, mode: Any) -> None:
     assert module.cache == {}
     assert module.scale.device.type == "cpu"
     assert module.tensors[1]["deep"].device.type == "cpu"
+
+
+class Store:
+    """A plain object that a module keeps."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+        self.last: Any = None
+
+
+class Keeps(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = Store()
+        self.nested = ([1], {"a": [2]})
+        self.layers = [nn.Linear(4, 4), nn.BatchNorm1d(4)]
+        self.loop: dict[str, Any] = {}
+        self.loop["self"] = self.loop
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        self.store.seen.append(x)
+        self.store.last = x
+        self.nested[0].append(x)
+        self.nested[1]["a"].append(x)
+        torch.set_num_threads(1)
+        torch.set_float32_matmul_precision("medium")
+        return x
+
+
+@pytest.mark.parametrize("device", ["meta", "fake", "cpu"])
+@pytest.mark.parametrize("mode", ["forward", "training"])
+def test_objects_and_unregistered_layers_are_left_alone(device: str, mode: Any) -> None:
+    module = Keeps()
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    record = trace(module, (2, 4), device=device, mode=mode)
+    assert sum(op.macs for op in record.ops if op.phase == "forward") == 2 * 4 * 4
+    assert (module.store.seen, module.store.last) == ([], None)
+    assert module.nested == ([1], {"a": [2]})
+    assert module.loop["self"] is module.loop
+    assert module.layers[0].weight.grad is None
+    assert torch.equal(module.layers[1].running_mean, torch.zeros(4))
+    assert type(module.layers[0].weight) is nn.Parameter
+    assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == (threads, precision)
+    module(torch.ones(2, 4))
+
+
+def test_a_container_that_layers_share_stays_shared() -> None:
+    class Writes(nn.Module):
+        def __init__(self, shared: dict[str, torch.Tensor]) -> None:
+            super().__init__()
+            self.shared = shared
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.shared["y"] = x
+            return x
+
+    class Reads(Writes):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.shared["y"] + x
+
+    shared = {"x": torch.zeros(1)}
+    module = nn.Sequential(Writes(shared), Reads(shared))
+    assert trace(module, (2, 4)).traced_on == "meta"
+    assert list(shared) == ["x"]
+
+
+def test_two_threads_take_turns() -> None:
+    call = nn.Module.__call__
+    records: list[Any] = []
+    module = nn.Sequential(*(nn.Linear(4, 4) for _ in range(50)))
+    threads = [
+        threading.Thread(target=lambda: records.append(trace(module, (2, 4)))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(len(record.calls) == 51 for record in records)
+    assert len(records) == 4
+    assert nn.Module.__call__ is call
+
+
+def test_inside_inference_mode_a_training_step_has_its_backward() -> None:
+    with torch.inference_mode():
+        record = trace(nn.Linear(4, 5), (2, 4), mode="training")
+        assert torch.is_inference_mode_enabled()
+    assert {op.phase for op in record.ops} == {"forward", "backward"}
 
 
 def test_train_flags_are_honoured_where_the_module_is_in_train_mode() -> None:

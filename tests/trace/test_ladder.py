@@ -145,3 +145,65 @@ def test_a_block_says_what_to_do_about_a_shape() -> None:
     assert "expected (B, C=64, H, W), got (1, 56, 56, 64)" in caught.value.message
     assert caught.value.hint == "looks channels-last (N,H,W,C); try x.permute(0, 3, 1, 2)"
     assert "  C: wanted 64, got 56 (dim 1)" in caught.value.details
+
+
+class Idioms(nn.Module):
+    """What works on a CPU but not on meta, for want of a device of that name."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 5)
+        self.how = how
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.how == "autocast off":
+            with torch.autocast(device_type=x.device.type, enabled=False):
+                return self.linear(x)
+        if self.how == "autocast on":
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.linear(x)
+        if self.how == "generator":
+            torch.Generator(device=x.device)
+        if self.how == "type":
+            x = x.type(x.type())
+        return self.linear(x)
+
+
+@pytest.mark.parametrize("how", ["autocast off", "autocast on", "generator", "type"])
+def test_what_only_meta_lacks_is_no_mistake(how: str) -> None:
+    record = trace(Idioms(how), (2, 4))
+    assert record.traced_on == "fake"
+    assert sum(op.macs for op in record.ops) == 2 * 4 * 5
+    assert record.outputs[0].dtype == ("bfloat16" if how == "autocast on" else "float32")
+
+
+def test_what_the_user_raises_is_the_users_whatever_its_words() -> None:
+    class Mine(nn.Module):
+        runs = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            type(self).runs += 1
+            raise NotImplementedError("no data for this meta tensor")
+
+    with pytest.raises(ModuleError, match="no data for this meta tensor"):
+        trace(Mine(), (2, 4))
+    assert Mine.runs == 1
+
+
+def test_an_exit_in_the_forward_is_an_error() -> None:
+    class Exits(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise SystemExit(5)
+
+    with pytest.raises(ModuleError, match="SystemExit"):
+        trace(Exits(), (2, 4))
+
+
+def test_real_runs_repeat_themselves() -> None:
+    shapes = {trace(Selects(), (200, 4)).outputs[0].shape for _ in range(3)}
+    assert len(shapes) == 1
+
+
+class Selects(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[x > 0]

@@ -192,7 +192,8 @@ CASES: dict[str, Case] = {
 def test_macs_are_exact_on_every_rung(name: str, device: str) -> None:
     build, inputs, truth = CASES[name]
     summary = summarize_trace(trace(build(), inputs, device=device))
-    assert summary.traced_on == device
+    recurrent = name in ("LSTM", "GRU") and device == "meta"
+    assert summary.traced_on == ("fake" if recurrent else device)
     assert summary.totals.macs == truth
     assert summary.totals.flops == 2 * truth
     assert summary.uncovered_ops == ()
