@@ -113,6 +113,9 @@ def raised_in_torch(error: BaseException) -> bool:
     return instruction != opcode.opmap["RAISE_VARARGS"]
 
 
+_LINE = 300
+
+
 def _raised_in_meta_kernel(error: BaseException) -> bool:
     """A bug of the stand-in kernels themselves, rather than a check that they made."""
     if isinstance(error, (RuntimeError, ValueError, IndexError)) or error.__traceback__ is None:
@@ -130,5 +133,7 @@ def _raised_in_meta_kernel(error: BaseException) -> bool:
 def one_line(error: BaseException) -> str:
     """The first line of an exception's text, with its type where the text alone is not clear."""
     text = str(error).strip().split("\n", 1)[0].strip()
+    if len(text) > _LINE:
+        text = f"{text[: _LINE - 3]}..."
     name = "RuntimeError" if type(error).__name__ == "ShapeMismatchError" else type(error).__name__
     return f"{name}: {text}" if text else name

@@ -114,7 +114,7 @@ class Recorder(TorchDispatchMode):
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs)
         traits = traits_of(func)
-        if traits.name.startswith("prim.") or (args and type(args[0]) in _SHAPELESS):
+        if traits.name.startswith(("prim.", "profiler.")) or (args and type(args[0]) in _SHAPELESS):
             return func(*args, **kwargs)
         if types and any(_unwraps(cls) for cls in types):
             # A tensor subclass with operations of its own: let it unfold, and see what it runs.
@@ -227,6 +227,8 @@ class Recorder(TorchDispatchMode):
     ) -> int:
         """Every view once, and of a storage no more than there is of it; a gather reads what it
         gives, and what scatters in place touches as much as its source holds."""
+        if traits.kind == "creation":
+            return 0
         nbytes = self.storages.nbytes
         by_storage: dict[int, int] = {}
         views: set[Any] = set()

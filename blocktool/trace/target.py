@@ -98,7 +98,9 @@ def _submodule(target: Target, module: nn.Module, path: str) -> nn.Module:
     except AttributeError:
         paths = [name for name, _ in module.named_modules() if name]
         near = get_close_matches(path, paths, 3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"for example {paths[:1]}"
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else f"for example {', '.join(paths[:3])}"
+        )
         raise TargetError(
             f"{target.name} has no submodule '{path}'",
             hint=hint if paths else "it has no submodules",

@@ -1,6 +1,6 @@
 """Bytes that a kernel takes beside its inputs and outputs, and gives back before it returns.
 
-Known for one family: the 2-D convolutions of oneDNN on CPU, in float32 and row-major layout. They
+Known for one family: the 2-D and 3-D convolutions of oneDNN on CPU, in float32 and row-major layout. They
 work on copies of input, weight and output in a blocked layout, with channels in sixteens
 (https://uxlfoundation.github.io/oneDNN/dev_guide_understanding_memory_formats.html). In a
 convolutional network these copies, and not the tensors that one sees, often decide the peak. The
@@ -53,10 +53,10 @@ def _depthwise_partial_sums(args: tuple[Any, ...]) -> int:
 
 def _blocked(x: torch.Tensor, weight: torch.Tensor, *, transposed: bool) -> bool:
     """Whether ATen hands this convolution to oneDNN, in row-major layout (Convolution.cpp)."""
-    if transposed or x.dim() != 4 or x.dtype != torch.float32 or not x.is_contiguous():
+    if transposed or x.dim() not in (4, 5) or x.dtype != torch.float32 or not x.is_contiguous():
         return False
     grouped = x.shape[1] != weight.shape[1]
-    wide = weight.shape[2] > 3 and weight.shape[3] > 3
+    wide = weight.shape[-1] > 3 and weight.shape[-2] > 3
     return grouped or wide or x.shape[0] > 1 or x.numel() > 20480
 
 
