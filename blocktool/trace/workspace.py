@@ -1,8 +1,8 @@
 """Bytes that a kernel takes beside its inputs and outputs, and gives back before it returns.
 
-Known for one family: the 2-D and 3-D convolutions of oneDNN on CPU, in float32 and row-major layout. They
-work on copies of input, weight and output in a blocked layout, with channels in sixteens
-(https://uxlfoundation.github.io/oneDNN/dev_guide_understanding_memory_formats.html). In a
+Known for one family: the 2-D and 3-D convolutions of oneDNN on CPU, in float32 and row-major
+layout. They work on copies of input, weight and output in a blocked layout, with channels in
+sixteens (https://uxlfoundation.github.io/oneDNN/dev_guide_understanding_memory_formats.html). In a
 convolutional network these copies, and not the tensors that one sees, often decide the peak. The
 order in which they are made and freed was read off torch.profiler's memory events. Of the
 scratchpads only the one that is large enough to matter is included.
