@@ -48,6 +48,8 @@ def destination(output: str | None, *, force: bool = False) -> Destination:
     """
     if output is None or output == "-":
         return Destination(None)
+    if not output.strip():
+        raise OutputError("the name of the output file is empty", hint="write to stdout with -o -")
     # A link is followed: what it points to is replaced, not the link.
     path = Path(os.path.realpath(output))
     try:
