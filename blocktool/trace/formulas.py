@@ -188,3 +188,11 @@ MACS: dict[str, Formula] = {
     "_euclidean_dist": _cdist,
 }
 """MACs by aten name; an in-place variant (``addmm_``) shares its base's formula."""
+
+HIGHER_ORDER: dict[str, Formula] = {
+    "flex_attention": _sdpa,
+    "flex_attention_backward": lambda args, kwargs, out: _sdpa_backward(
+        (None, *args[:3]), kwargs, out
+    ),
+}
+"""MACs of operators that take functions; a block mask does not lower them."""

@@ -135,5 +135,7 @@ def one_line(error: BaseException) -> str:
     text = str(error).strip().split("\n", 1)[0].strip()
     if len(text) > _LINE:
         text = f"{text[: _LINE - 3]}..."
+    if isinstance(error, RungUnavailableError):
+        return text
     name = "RuntimeError" if type(error).__name__ == "ShapeMismatchError" else type(error).__name__
     return f"{name}: {text}" if text else name

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from blocktool.results.trace import OpRecord, Phase, TensorRef
 from blocktool.trace.attention import Attention
 from blocktool.trace.classify import OpTraits, traits_of
+from blocktool.trace.formulas import HIGHER_ORDER
 from blocktool.trace.shape_memo import ShapeMemo
 from blocktool.trace.structure import dtype_name, named_tensors
 from blocktool.trace.workspace import Workspace, no_workspace
@@ -149,19 +150,31 @@ class Recorder(TorchDispatchMode):
         return out
 
     def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Operators that take functions (flex attention, cond, ...): run as they are, reported as
-        uncovered."""
+        """Operators that take functions (flex attention, cond, ...) are run as they are; those
+        without a formula are uncovered."""
         out = func(*args, **kwargs)
         index = len(self.ops)
-        refs_in = tuple(self._ref(t) for _, t in named_tensors([args, kwargs]))
-        refs_out = tuple(self._ref(t, index) for _, t in named_tensors([out]))
-        call = self.call_stack[-1] if self.call_stack else 0
+        formula = HIGHER_ORDER.get(func.name())
+        inputs = tuple(self._ref(tensor, index) for tensor in _tensors([args, kwargs]))
+        outputs = tuple(self._ref(tensor, index) for tensor in _tensors([out]))
+        phase, call = self._place()
         self._append(
             OpRecord(
-                index, f"higher_order.{func.name()}", "default", "uncovered", self.phase, call,
-                refs_in, refs_out, 0, 0, 0, 0, 0,
+                index,
+                f"higher_order.{func.name()}",
+                "default",
+                "contraction" if formula is not None else "uncovered",
+                phase,
+                call,
+                inputs,
+                outputs,
+                formula(args, kwargs, out) if formula is not None else 0,
+                0,
+                0,
+                0,
+                0,
             )
-        )  # fmt: skip
+        )
         return out
 
     def _append(self, record: OpRecord) -> None:

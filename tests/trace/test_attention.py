@@ -125,3 +125,17 @@ def test_attention_is_as_before_afterwards() -> None:
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown attention device 'tpu'"):
         attention_for("tpu")
+
+
+class Flex(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        from torch.nn.attention.flex_attention import flex_attention
+
+        return flex_attention(x, x, x)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_flex_attention_is_counted() -> None:
+    record = trace(Flex(), (2, 4, 16, 16))
+    assert sum(op.macs for op in record.ops) == 2 * 2 * 4 * 16 * 16 * 16
+    assert not [op.op for op in record.ops if op.kind == "uncovered"]
