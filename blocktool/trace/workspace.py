@@ -1,6 +1,6 @@
 """Bytes that a kernel takes beside its inputs and outputs, and gives back before it returns.
 
-Known for one family: the 2-D and 3-D convolutions of oneDNN on CPU, in float32 and row-major
+Known for one family: the convolutions of oneDNN on CPU, in float32 and row-major
 layout. They work on copies of input, weight and output in a blocked layout, with channels in
 sixteens (https://uxlfoundation.github.io/oneDNN/dev_guide_understanding_memory_formats.html). In a
 convolutional network these copies, and not the tensors that one sees, often decide the peak. The
@@ -53,7 +53,7 @@ def _depthwise_partial_sums(args: tuple[Any, ...]) -> int:
 
 def _blocked(x: torch.Tensor, weight: torch.Tensor, *, transposed: bool) -> bool:
     """Whether ATen hands this convolution to oneDNN, in row-major layout (Convolution.cpp)."""
-    if transposed or x.dim() not in (4, 5) or x.dtype != torch.float32 or not x.is_contiguous():
+    if transposed or x.dim() not in (3, 4, 5) or x.dtype != torch.float32 or not x.is_contiguous():
         return False
     grouped = x.shape[1] != weight.shape[1]
     wide = weight.shape[-1] > 3 and weight.shape[-2] > 3
@@ -88,6 +88,8 @@ def _backward(args: tuple[Any, ...]) -> int:
     w_copy = _weight_copy(weight.shape, groups > 1)
     grad_x = 4 * x.numel() if mask[0] else 0
     grad_w = 4 * weight.numel() if mask[1] else 0
+    # An expanded gradient, as that of a plain sum is, is made dense first.
+    dense = 0 if grad_out.is_contiguous() else 4 * grad_out.numel()
     moments = [0]
     if mask[0]:
         strided = groups == 1 and max(stride) > 1
@@ -98,4 +100,4 @@ def _backward(args: tuple[Any, ...]) -> int:
         read = 0 if groups > 1 and max(stride) == 1 else grad_copy
         read += 0 if (groups > 1 and max(stride) == 1) or x.shape[1] <= _PLAIN_CHANNELS else x_copy
         moments.append(grad_x + read + 2 * w_copy)
-    return int(max(0, max(moments) - grad_x - grad_w))
+    return int(dense + max(0, max(moments) - grad_x - grad_w))
