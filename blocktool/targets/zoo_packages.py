@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from typing import Any
 
@@ -24,16 +25,18 @@ def import_zoo(package: str) -> Any:
     Raises TargetError where the package is not installed or cannot be imported.
     """
     try:
+        if importlib.util.find_spec(package) is None:
+            raise _not_installed(package)
         with user_code_running():
             # timm imports torchvision; on its own, so that a failure is known to be torchvision's.
             torchvision = _import_torchvision()
             return torchvision if package == "torchvision" else importlib.import_module(package)
+    except TargetError:
+        raise
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in ("timm", "torchvision"):
-            raise TargetError(
-                f"{missing} is not installed", hint='pip install "blocktool[zoo]"'
-            ) from None
+            raise _not_installed(missing) from None
         raise TargetError(
             f"{package} cannot be imported: it needs '{error.name}'", hint=f"install {missing}"
         ) from error
@@ -42,6 +45,12 @@ def import_zoo(package: str) -> Any:
             f"{package} cannot be imported: {describe_exception(error)}",
             hint="its version may not go with this torch: pip check",
         ) from error
+
+
+def _not_installed(package: str) -> TargetError:
+    return TargetError(
+        f"{package} is not installed", hint="pip install timm torchvision, or the extra [zoo]"
+    )
 
 
 def _import_torchvision() -> Any:

@@ -173,9 +173,8 @@ def test_not_installed() -> None:
         "    except TargetError as e: print(e.message, '|', e.hint)\n"
         "print('torch' in sys.modules)\n"
     )
-    # timm needs torchvision, so that is what is missing first.
-    hint = 'is not installed | pip install "blocktool[zoo]"'
-    assert out.splitlines() == [f"torchvision {hint}", f"torchvision {hint}", "False"]
+    hint = "is not installed | pip install timm torchvision, or the extra [zoo]"
+    assert out.splitlines() == [f"timm {hint}", f"torchvision {hint}", "False"]
 
 
 def test_torchvision_that_fails_for_another_reason(tmp_path: object) -> None:
