@@ -19,6 +19,7 @@ from blocktool.trace.calls import CallTracker
 from blocktool.trace.collect import State, storage_lives
 from blocktool.trace.environment import environment
 from blocktool.trace.guard import (
+    collection_paused,
     compilation_suspended,
     module_preserved,
     quiet,
@@ -94,6 +95,8 @@ class Run:
             stack.enter_context(module_preserved(module))
             if self._real:
                 torch.manual_seed(0)  # the same data in every run
+            else:
+                stack.enter_context(collection_paused())
             if self._rung == "meta" and any(isinstance(m, nn.RNNBase) for m in module.modules()):
                 raise RungUnavailableError(
                     "recurrent layers run step by step on meta, as one kernel on a device"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import random
 import threading
 from typing import Any
@@ -96,6 +97,7 @@ def torch_state() -> tuple[Any, ...]:
         torch.are_deterministic_algorithms_enabled(),
         torch.backends.mha.get_fastpath_enabled(),
         nn.Module.__call__,
+        gc.isenabled(),
         torch.nn.functional.scaled_dot_product_attention,
         torch.get_rng_state().tolist(),
         random.getstate(),
