@@ -174,9 +174,9 @@ def _summarize(
 ) -> Summary:
     """Resolve, trace, summarize. The inputs are read before torch is, so that a slip costs no
     second."""
-    from blocktool.targets.inputs import parse_input, with_batch
+    from blocktool.targets.inputs import parse_inputs, with_batch
 
-    inputs = tuple(map(parse_input, shapes)) or None
+    inputs = tuple(parse_inputs(shapes)) or None
 
     from blocktool.targets.resolve import resolve
 
