@@ -10,7 +10,7 @@ from blocktool.errors import ModuleError
 from blocktool.results.specs import TensorSpec
 from blocktool.targets.user_code import user_frames
 from blocktool.trace.inputs import CallArguments
-from blocktool.trace.limits import one_line
+from blocktool.trace.limits import one_line, raised_in_torch
 from blocktool.trace.structure import specs_of
 
 
@@ -46,4 +46,9 @@ def _hint(error: BaseException, arguments: CallArguments) -> str:
         return "write a forward method, or name a submodule that has one with --select"
     if "Expected more than 1 value per channel when training" in text:
         return "batch normalisation cannot train on one value per channel; try --batch 2"
-    return f"the inputs were: {given}; other shapes with -i"
+    if "for argument #1 'indices'" in text:
+        return f"the inputs were: {given}; indices are integers: -i 2x77:int64"
+    about_shapes = isinstance(error, (RuntimeError, ValueError, IndexError))
+    if about_shapes and raised_in_torch(error):
+        return f"the inputs were: {given}; other shapes with -i"
+    return f"the inputs were: {given}"

@@ -207,3 +207,19 @@ def test_real_runs_repeat_themselves() -> None:
 class Selects(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x[x > 0]
+
+
+def test_the_hint_speaks_of_shapes_only_where_shapes_may_be_at_fault() -> None:
+    class Looks(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return {}["missing"]
+
+    with pytest.raises(ModuleError) as caught:
+        trace(Looks(), (2, 4))
+    assert caught.value.hint == "the inputs were: -i 2x4"
+    with pytest.raises(ModuleError) as caught:
+        trace(nn.Linear(4, 5), (2, 3))
+    assert caught.value.hint == "the inputs were: -i 2x3; other shapes with -i"
+    with pytest.raises(ModuleError) as caught:
+        trace(nn.Embedding(10, 4), (2, 3))
+    assert str(caught.value.hint).endswith("indices are integers: -i 2x77:int64")
