@@ -11,7 +11,6 @@ from blocktool.results.specs import TensorSpec
 Mode = Literal["forward", "training"]
 Phase = Literal["forward", "backward", "recompute", "optimizer"]
 Category = Literal["parameters", "buffers", "inputs", "activations", "gradients", "optimizer"]
-Rung = Literal["meta", "fake", "real"]
 AttentionDevice = Literal["cpu", "cuda", "math"]
 
 OpKind = Literal[

@@ -58,6 +58,7 @@ BOOKKEEPING = frozenset(
     """.split()
 )
 _GATHERS = frozenset("embedding index_select gather index _unsafe_index take".split())
+_BAGS = frozenset("_embedding_bag _embedding_bag_forward_only".split())
 _ACCUMULATES = frozenset("index_add scatter_add scatter_reduce".split())
 _SCATTERS = _ACCUMULATES | frozenset("index_put _index_put_impl index_copy scatter put".split())
 _WRITE_ONLY = RANDOM | CREATION | {"copy"}
@@ -68,6 +69,7 @@ class OpTraits:
 
     __slots__ = (
         "accumulates",
+        "bags",
         "composite",
         "gathers",
         "inplace",
@@ -122,6 +124,7 @@ class OpTraits:
         self.silent = self.kind in ("view", "bookkeeping") or base.startswith("empty")
         self.write_only = stem in _WRITE_ONLY
         self.gathers = stem in _GATHERS
+        self.bags = stem in _BAGS
         self.scatters = bool(self.mutated) and stem in _SCATTERS
         self.accumulates = stem in _ACCUMULATES
         writes_out = bool(self.mutated) and not self.inplace

@@ -239,7 +239,7 @@ class Recorder(TorchDispatchMode):
         self, traits: OpTraits, taken: list[torch.Tensor], refs: list[TensorRef], written: int
     ) -> int:
         """Every view once, and of a storage no more than there is of it; a gather reads what it
-        gives, and what scatters in place touches as much as its source holds."""
+        gives, a bag the rows that it adds up, and what scatters in place touches as much as its source holds."""
         if traits.kind == "creation":
             return 0
         nbytes = self.storages.nbytes
@@ -255,7 +255,7 @@ class Recorder(TorchDispatchMode):
             size = tensor.numel() * tensor.element_size()
             if position == 0 and traits.gathers:
                 size = min(size, written)
-            if position == 0 and "_embedding_bag" in traits.name and len(taken) > 1:
+            if position == 0 and traits.bags:
                 size = min(size, taken[1].numel() * tensor.shape[-1] * tensor.element_size())
             if position == 0 and traits.scatters:
                 size = self._source_bytes(traits, taken, size) if traits.accumulates else 0
