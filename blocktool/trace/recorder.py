@@ -239,7 +239,8 @@ class Recorder(TorchDispatchMode):
         self, traits: OpTraits, taken: list[torch.Tensor], refs: list[TensorRef], written: int
     ) -> int:
         """Every view once, and of a storage no more than there is of it; a gather reads what it
-        gives, a bag the rows that it adds up, and what scatters in place touches as much as its source holds."""
+        gives, a bag the rows that it adds up, and what scatters in place touches as much as its
+        source holds."""
         if traits.kind == "creation":
             return 0
         nbytes = self.storages.nbytes
