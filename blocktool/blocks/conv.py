@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_choice, check_divides, check_positive
 from blocktool.blocks.layers import Device, is_named, make_act, make_norm, reset_parameters
 from blocktool.blocks.options import ActSpec, NormSpec, Order, Padding, PaddingMode
-from blocktool.blocks.shapes import ShapeError, check_map, check_map_shape, conv_size, pair
+from blocktool.blocks.shapes import (
+    ShapeError,
+    check_map,
+    check_map_shape,
+    conv_size,
+    pair,
+    shape_error,
+)
 
 
-class ConvBlock(nn.Module):
+class ConvBlock(Block):
     """Convolution, norm, activation: (B, in_channels, H, W) -> (B, out_channels, H', W').
 
     ``order`` is ``"cna"`` (convolution, norm, activation) or ``"nac"`` (pre-activation, as in
@@ -104,13 +114,43 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H', W')."""
         check_map(self, x, self.in_channels)
-        if self.order == "cna":
-            x = self.conv(x)
-        if self.norm is not None:
-            x = self.norm(x)
-        if self.act is not None:
-            x = self.act(x)
-        return x if self.order == "cna" else self.conv(x)
+        shape = x.shape
+        try:
+            if self.order == "cna":
+                x = self.conv(x)
+            if self.norm is not None:
+                x = self.norm(x)
+            if self.act is not None:
+                x = self.act(x)
+            return x if self.order == "cna" else self.conv(x)
+        except (RuntimeError, ValueError) as error:
+            # What torch refuses is explained only now: checking the size beforehand would be
+            # paid for at each call, and make exported programs depend on it.
+            explained = self._explain(shape)
+            if explained is None:
+                raise
+            raise explained from error
+
+    def _explain(self, shape: torch.Size) -> ShapeError | None:
+        """The ShapeError that says why torch refused this shape, None if shapes were not it."""
+        try:
+            made = self.output_shape(shape)
+        except ShapeError as error:
+            return error
+        normed = made if self.order == "cna" else tuple(shape)
+        values = normed[2] * normed[3]
+        if isinstance(self.norm, nn.BatchNorm2d) and self.norm.training:
+            values *= normed[0]
+            what = "batch norm in training needs more than one value for each channel"
+            hint = "a larger batch or map, eval mode, or norm='group'"
+        elif isinstance(self.norm, nn.InstanceNorm2d):
+            what, hint = "instance norm needs more than one position", "a larger map"
+        else:
+            return None
+        if values > 1:
+            return None
+        expected = f"(B, C={self.in_channels}, H, W)"
+        return shape_error(self, expected, shape, reason=f"{what}, got {values}", hint=hint)
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
         """The shape that forward gives for this one, without running.
@@ -118,25 +158,47 @@ class ConvBlock(nn.Module):
         Raises ShapeError where forward would fail.
         """
         shape = check_map_shape(self, input_shape, self.in_channels)
-        conv = self.conv
-        sizes = []
-        for axis in (0, 1):
-            size, kernel, dilation = shape[2 + axis], conv.kernel_size[axis], conv.dilation[axis]
-            if conv.padding == "same":
-                sizes.append(size)
-                continue
-            padding = 0 if isinstance(conv.padding, str) else conv.padding[axis]
-            made = conv_size(size, kernel, conv.stride[axis], padding, dilation)
-            if made < 1:
-                reach = dilation * (kernel - 1) + 1 - 2 * padding
-                raise ShapeError(
-                    type(self).__name__,
-                    f"(B, C={self.in_channels}, H>={reach}, W>={reach})",
-                    shape,
-                    reason=f"{'HW'[axis]}: the kernel spans {reach}, got {size} (dim {2 + axis})",
-                )
-            sizes.append(made)
+        sizes = (self._output_size(shape, axis) for axis in (0, 1))
         return (shape[0], self.out_channels, *sizes)
+
+    def _output_size(self, shape: tuple[int, ...], axis: int) -> int:
+        """The height or the width that the convolution makes."""
+        conv, size = self.conv, shape[2 + axis]
+        kernel, dilation = conv.kernel_size[axis], conv.dilation[axis]
+        span = dilation * (kernel - 1) + 1
+        if conv.padding == "same":
+            padding = (span - 1) / 2
+            made = size
+        else:
+            padding = 0 if isinstance(conv.padding, str) else conv.padding[axis]
+            made = conv_size(size, kernel, conv.stride[axis], int(padding), dilation)
+        # Reflected and wrapped borders are taken from the map itself.
+        least = {"reflect": int(padding + 0.5) + 1, "circular": int(padding + 0.5)}.get(
+            conv.padding_mode, 1
+        )
+        least = max(least, int(span - 2 * padding), 1)
+        if size < least or made < 1:
+            reason = f"{'HW'[axis]}: wanted at least {least}, got {size} (dim {2 + axis})"
+            if least > 1:
+                padded = f"{conv.padding_mode} padding {padding:g}"
+                reason += f": the kernel spans {span}, with {padded}"
+            expected = f"(B, C={self.in_channels}, H>={least}, W>={least})"
+            raise shape_error(self, expected, shape, reason=reason)
+        return made
+
+    def fuse(self) -> Self:
+        """Fold the batch norm into the convolution before it, in place; returns self.
+
+        With ``order="nac"``, a norm that does not follow the convolution, stays, as do norms of
+        other kinds and those without running statistics. Raises ValueError in training mode.
+        """
+        super().fuse()
+        norm = self.norm
+        foldable = isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats
+        if self.order == "cna" and foldable and isinstance(norm, nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv, norm)
+            self.norm = None
+        return self
 
     def extra_repr(self) -> str:
         """Widths, and what is not the default."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_positive
 from blocktool.blocks.config import (
     ConfigurationError,
@@ -31,7 +32,7 @@ class FeatureInfo(NamedTuple):
     reduction: int
 
 
-class FeatureExtractor(nn.Module):
+class FeatureExtractor(Block):
     """A backbone: stem, stages, and either a classifier or the maps of the stages.
 
     ``config`` is a :class:`~blocktool.blocks.config.FeatureExtractorConfig`, or anything with

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_choice, check_positive, check_rate
 from blocktool.blocks.config import HeadConfig
 from blocktool.blocks.layers import Device
@@ -16,7 +17,7 @@ from blocktool.blocks.shapes import check_map, check_map_shape
 _POOLS: dict[str, Any] = {"avg": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}
 
 
-class ClassifierHead(nn.Module):
+class ClassifierHead(Block):
     """Global pooling, dropout and a linear layer: (B, C, H, W) -> (B, num_classes)."""
 
     def __init__(

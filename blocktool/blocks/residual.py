@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_choice, check_divides, check_positive, check_rate
 from blocktool.blocks.conv import ConvBlock
 from blocktool.blocks.layers import (
@@ -24,7 +25,7 @@ from blocktool.blocks.shapes import check_map, check_map_shape
 from blocktool.blocks.squeeze_excite import SqueezeExcite
 
 
-class _Residual(nn.Module):
+class _Residual(Block):
     """What residual blocks have in common: ``act(shortcut(x) + branch(x))``.
 
     A subclass registers its convolutions, names them in ``_branch``, and calls :meth:`_finish`,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 class ShapeError(ValueError):
     """A block was given a tensor of a shape that it does not take.
 
-    ``block`` is the class, ``expected`` the pattern (``"(B, C=64, H, W)"``), ``actual`` the shape,
-    ``reason`` the dimension at fault, ``hint`` the remedy; the last two may be None::
+    ``block`` is the class, ``path`` the block's name inside the outermost module that was called
+    (None where it is that module), ``expected`` the pattern (``"(B, C=64, H, W)"``), ``actual`` the
+    shape, ``reason`` the dimension at fault, ``hint`` the remedy; the last two may be None::
 
-        ShapeError: ConvBlock: expected (B, C=64, H, W), got (2, 32, 32, 64)
+        ShapeError: ConvBlock 'stages.1.blocks.0.conv1': expected (B, C=64, H, W), got (2, 32, 32, 64)
           C: wanted 64, got 32 (dim 1)
           hint: looks channels-last (N,H,W,C); try x.permute(0, 3, 1, 2)
     """
@@ -26,13 +28,16 @@ class ShapeError(ValueError):
         *,
         reason: str | None = None,
         hint: str | None = None,
+        path: str | None = None,
     ) -> None:
         self.block = block
+        self.path = path
         self.expected = expected
         self.actual = tuple(actual)
         self.reason = reason
         self.hint = hint
-        lines = [f"{block}: expected {expected}, got {self.actual}"]
+        where = f"{block} '{path}'" if path else block
+        lines = [f"{where}: expected {expected}, got {self.actual}"]
         if reason:
             lines.append(f"  {reason}")
         if hint:
@@ -41,19 +46,57 @@ class ShapeError(ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Pickled as it was built: errors cross process borders.
-        return _rebuild, (self.block, self.expected, self.actual, self.reason, self.hint)
+        given = (self.block, self.expected, self.actual, self.reason, self.hint, self.path)
+        return _rebuild, given
 
 
 def _rebuild(
-    block: str, expected: str, actual: tuple[int, ...], reason: str | None, hint: str | None
+    block: str,
+    expected: str,
+    actual: tuple[int, ...],
+    reason: str | None,
+    hint: str | None,
+    path: str | None,
 ) -> ShapeError:
-    return ShapeError(block, expected, actual, reason=reason, hint=hint)
+    return ShapeError(block, expected, actual, reason=reason, hint=hint, path=path)
+
+
+def shape_error(
+    block: nn.Module,
+    expected: str,
+    actual: Sequence[int],
+    *,
+    reason: str | None = None,
+    hint: str | None = None,
+) -> ShapeError:
+    """The ShapeError of this block, with its path inside the model that is running."""
+    name = type(block).__name__
+    return ShapeError(name, expected, actual, reason=reason, hint=hint, path=running_path(block))
+
+
+def running_path(block: nn.Module) -> str | None:
+    """The name of ``block`` inside the outermost module that is being called, if it has one.
+
+    A module does not know who holds it. Only when something is wrong is it worth looking, and then
+    the stack of calls tells.
+    """
+    outermost: nn.Module | None = None
+    frame = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self") if frame.f_code.co_argcount else None
+        if isinstance(owner, nn.Module):
+            outermost = owner
+        frame = frame.f_back  # type: ignore[assignment]
+    if outermost is None:
+        return None
+    names = (name for name, module in outermost.named_modules() if module is block)
+    return next(names, None) or None
 
 
 def check_map(block: nn.Module, x: Tensor, channels: int) -> None:
     """Raise ShapeError unless ``x`` is a map (B, ``channels``, H, W)."""
     if x.ndim != 4 or x.shape[1] != channels:
-        raise map_error(block, tuple(x.shape), channels)
+        raise map_error(block, x.shape, channels)
 
 
 def check_map_shape(block: nn.Module, shape: Sequence[int], channels: int) -> tuple[int, ...]:
@@ -78,8 +121,47 @@ def map_error(block: nn.Module, shape: Sequence[int], channels: int) -> ShapeErr
         reason = f"C: wanted {channels}, got {shape[1]} (dim 1)"
         if _looks_channels_last(shape, channels):
             hint = "looks channels-last (N,H,W,C); try x.permute(0, 3, 1, 2)"
-    expected = f"(B, C={channels}, H, W)"
-    return ShapeError(type(block).__name__, expected, shape, reason=reason, hint=hint)
+    return shape_error(block, f"(B, C={channels}, H, W)", shape, reason=reason, hint=hint)
+
+
+def check_tokens(block: nn.Module, shape: Sequence[int], dim: int, name: str = "") -> None:
+    """Raise ShapeError unless the shape is that of tokens (B, N, ``dim``).
+
+    ``name`` is the argument, where the block has several.
+    """
+    if len(shape) != 3 or shape[2] != dim:
+        raise tokens_error(block, shape, dim, f"(B, N, C={dim})", name)
+
+
+def check_tokens_or_map(block: nn.Module, shape: Sequence[int], dim: int, name: str = "") -> None:
+    """Raise ShapeError unless the shape is (B, N, ``dim``) or (B, ``dim``, H, W)."""
+    rank = len(shape)
+    if rank == 4:
+        if shape[1] != dim:
+            raise map_error(block, shape, dim)
+    elif rank != 3 or shape[2] != dim:
+        expected = f"(B, N, C={dim}) or (B, C={dim}, H, W)"
+        raise tokens_error(block, shape, dim, expected, name)
+
+
+def tokens_error(
+    block: nn.Module, shape: Sequence[int], dim: int, expected: str, name: str = ""
+) -> ShapeError:
+    """The ShapeError for tokens of another rank or width."""
+    hint = None
+    if len(shape) != 3:
+        reason = f"{len(shape)} dimensions"
+        if len(shape) == 4 and shape[1] == dim:
+            hint = "looks like a map (B, C, H, W); try x.flatten(2).transpose(1, 2)"
+        elif len(shape) == 2 and shape[1] == dim:
+            hint = "no batch dimension? try x.unsqueeze(0)"
+    else:
+        reason = f"C: wanted {dim}, got {shape[2]} (dim 2)"
+        if shape[1] == dim:
+            hint = "looks channels-first (B, C, N); try x.transpose(1, 2)"
+    if name:
+        expected, reason = f"{name} {expected}", f"{name}: {reason}"
+    return shape_error(block, expected, shape, reason=reason, hint=hint)
 
 
 def _looks_channels_last(shape: Sequence[int], channels: int) -> bool:

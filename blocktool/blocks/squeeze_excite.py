@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_positive
 from blocktool.blocks.layers import Device, make_act, reset_parameters
 from blocktool.blocks.options import ActSpec
 from blocktool.blocks.shapes import check_map, check_map_shape
 
 
-class SqueezeExcite(nn.Module):
+class SqueezeExcite(Block):
     """Scale each channel by a gate computed from all of them: (B, C, H, W) -> (B, C, H, W).
 
     ``x * gate(fc2(act(fc1(mean(x)))))``, https://arxiv.org/abs/1709.01507. The squeezed width is

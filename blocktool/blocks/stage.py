@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as run_checkpointed
 
+from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_positive
 from blocktool.blocks.conv import ConvBlock
 from blocktool.blocks.layers import Device, drop_path_rates, reset_parameters
 
 
-class Stage(nn.Sequential):
+class Stage(Block, nn.Sequential):
     """``num_blocks`` blocks: (B, in_channels, H, W) -> (B, out_channels, H / stride, W / stride).
 
     The first block changes width and stride, the others keep them. A ``block`` that cannot do so

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_choice
 from blocktool.blocks.config import StemConfig
 from blocktool.blocks.conv import ConvBlock
@@ -17,7 +18,7 @@ from blocktool.blocks.shapes import conv_size
 _POOLS: dict[str, Any] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
-class Stem(nn.Module):
+class Stem(Block):
     """A convolution and, unless it is left out, 3x3 pooling with stride 2."""
 
     def __init__(

@@ -1,0 +1,79 @@
+"""What every block is: an nn.Module that knows its widths, its arguments and its output shape."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, Self
+
+from torch import nn
+
+from blocktool.blocks.layers import reset_parameters
+
+_WHERE = ("device", "dtype")  # where a block is built is not what it is
+
+
+class Block(nn.Module):
+    """The base of all blocks.
+
+    A subclass sets ``in_channels``, ``out_channels`` and ``stride``, and says in ``output_shape``
+    what forward gives. What it was constructed with is kept as ``arguments``, from which an equal
+    block can be built; :func:`blocktool.blocks.to_config` writes it as a configuration.
+    """
+
+    in_channels: int
+    out_channels: int
+    stride: int | tuple[int, int]
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Note what the constructor is given, before it can go wrong or be overridden."""
+        block = super().__new__(cls)
+        # Past nn.Module's bookkeeping, which does not exist yet. Unpickling and copying come
+        # without arguments, and bring the note with the rest of the state.
+        block.__dict__["_given"] = (args, kwargs)
+        return block
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments by name, as given; defaults, device and dtype left out."""
+        args, kwargs = self._given
+        signature = inspect.signature(type(self))
+        bound = dict(signature.bind(*args, **kwargs).arguments)
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                bound |= bound.pop(name, {})
+            elif name in bound and bound[name] is parameter.default:
+                del bound[name]
+        return {name: value for name, value in bound.items() if name not in _WHERE}
+
+    def output_shape(self, input_shape: Sequence[int]) -> Any:
+        """The shape that forward gives for this one, without running; the block's contract.
+
+        Raises ShapeError where forward would.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say its output shape")
+
+    def reset_parameters(self) -> None:
+        """Initialise every layer anew, in place; on the meta device nothing is drawn."""
+        for layer in self.children():
+            reset_parameters(layer)
+
+    def fuse(self) -> Self:
+        """Fold norms into convolutions where that changes nothing in eval mode, in place.
+
+        Returns the block itself. Training it afterwards is training without those norms.
+        ``blocktool.fuse`` does the same and more to a copy of any module, and verifies it.
+
+        Raises ValueError in training mode, in which norms use the statistics of the batch.
+        """
+        if self.training:
+            raise ValueError(f"{type(self).__name__}.fuse() needs eval mode; call eval() first")
+        for child in self.children():
+            if isinstance(child, Block):
+                child.fuse()
+            else:
+                for inner in child.modules():
+                    if isinstance(inner, Block):
+                        inner.fuse()
+        return self

@@ -1,0 +1,34 @@
+"""The blocks by the names under which a configuration or a command line knows them. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+BLOCK_PATHS: Mapping[str, str] = MappingProxyType(
+    {
+        "conv": "blocktool.blocks.conv:ConvBlock",
+        "depthwise-separable": "blocktool.blocks.conv_variants:DepthwiseSeparableConv",
+        "grouped-conv": "blocktool.blocks.conv_variants:GroupedConv",
+        "dilated-conv": "blocktool.blocks.conv_variants:DilatedConv",
+        "multi-head-attention": "blocktool.blocks.attention:MultiHeadAttention",
+        "self-attention": "blocktool.blocks.attention:SelfAttention",
+        "cross-attention": "blocktool.blocks.attention:CrossAttention",
+        "feed-forward": "blocktool.blocks.feed_forward:FeedForward",
+        "attention-block": "blocktool.blocks.transformer:AttentionBlock",
+        "transformer": "blocktool.blocks.transformer:TransformerBlock",
+        "residual": "blocktool.blocks.residual:ResidualBlock",
+        "bottleneck": "blocktool.blocks.residual:BottleneckBlock",
+        "preact": "blocktool.blocks.preact:PreActBlock",
+        "preact-bottleneck": "blocktool.blocks.preact:PreActBottleneck",
+        "se": "blocktool.blocks.squeeze_excite:SqueezeExcite",
+        "se-residual": "blocktool.blocks.residual:SEResidualBlock",
+    }
+)
+"""Import path of each block's class, in the order of a listing."""
+
+
+def name_of(cls: type) -> str | None:
+    """The name of a block's class, None for a class that is not in the list."""
+    path = f"{cls.__module__}:{cls.__qualname__}"
+    return next((name for name, known in BLOCK_PATHS.items() if known == path), None)
