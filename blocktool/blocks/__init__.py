@@ -15,7 +15,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blocktool.blocks.attention import SelfAttention
+    from blocktool.blocks.attention import MultiHeadAttention, SelfAttention
+    from blocktool.blocks.block import Block
     from blocktool.blocks.config import (
         FeatureExtractorConfig,
         HeadConfig,
@@ -23,18 +24,35 @@ if TYPE_CHECKING:
         StemConfig,
     )
     from blocktool.blocks.conv import ConvBlock
+    from blocktool.blocks.conv_variants import DepthwiseSeparableConv, DilatedConv, GroupedConv
+    from blocktool.blocks.cross_attention import CrossAttention
     from blocktool.blocks.feature_extractor import FeatureExtractor
+    from blocktool.blocks.feed_forward import FeedForward
     from blocktool.blocks.layers import DropPath, LayerNorm2d, LayerScale
-    from blocktool.blocks.residual import BottleneckBlock, ResidualBlock
+    from blocktool.blocks.preact import PreActBlock, PreActBottleneck
+    from blocktool.blocks.residual import BottleneckBlock, ResidualBlock, SEResidualBlock
     from blocktool.blocks.shapes import ShapeError
     from blocktool.blocks.squeeze_excite import SqueezeExcite
     from blocktool.blocks.stage import Stage
+    from blocktool.blocks.transformer import AttentionBlock, TransformerBlock
 
 _HOMES = {
+    "Block": "block",
     "ConvBlock": "conv",
+    "DepthwiseSeparableConv": "conv_variants",
+    "GroupedConv": "conv_variants",
+    "DilatedConv": "conv_variants",
+    "MultiHeadAttention": "attention",
     "SelfAttention": "attention",
+    "CrossAttention": "cross_attention",
+    "FeedForward": "feed_forward",
+    "AttentionBlock": "transformer",
+    "TransformerBlock": "transformer",
     "ResidualBlock": "residual",
     "BottleneckBlock": "residual",
+    "SEResidualBlock": "residual",
+    "PreActBlock": "preact",
+    "PreActBottleneck": "preact",
     "SqueezeExcite": "squeeze_excite",
     "Stage": "stage",
     "FeatureExtractor": "feature_extractor",
@@ -49,10 +67,22 @@ _HOMES = {
 }
 
 __all__ = [
+    "Block",
     "ConvBlock",
+    "DepthwiseSeparableConv",
+    "GroupedConv",
+    "DilatedConv",
+    "MultiHeadAttention",
     "SelfAttention",
+    "CrossAttention",
+    "FeedForward",
+    "AttentionBlock",
+    "TransformerBlock",
     "ResidualBlock",
     "BottleneckBlock",
+    "SEResidualBlock",
+    "PreActBlock",
+    "PreActBottleneck",
     "SqueezeExcite",
     "Stage",
     "FeatureExtractor",

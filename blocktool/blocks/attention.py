@@ -1,32 +1,118 @@
-"""Self-attention over tokens or maps."""
+"""Multi-head attention over tokens, and self-attention over tokens or maps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from blocktool.blocks.checks import check_divides, check_positive, check_rate
-from blocktool.blocks.layers import Device, make_token_norm, reset_parameters
+from blocktool.blocks.checks import check_positive
+from blocktool.blocks.heads import Heads, KeysValues
+from blocktool.blocks.layers import Device, make_token_norm
 from blocktool.blocks.options import TokenNormSpec
-from blocktool.blocks.shapes import ShapeError, map_error, pair
+from blocktool.blocks.shapes import (
+    check_tokens,
+    check_tokens_or_map,
+    pair,
+    shape_error,
+)
+from blocktool.blocks.tokens import Size, like_input, to_tokens
 from blocktool.blocks.windows import Windows
 
 
-class SelfAttention(nn.Module):
+class MultiHeadAttention(Heads):
+    """Multi-head attention of tokens (B, N, dim) to themselves or to a context (B, M, kv_dim).
+
+    ``softmax(q k^T / sqrt(head_dim)) v`` in each head (https://arxiv.org/abs/1706.03762).
+    ``num_heads=None`` takes the largest of 8, 4, 2, 1 that divides ``dim`` with at least 16
+    channels a head. ``num_kv_heads`` below ``num_heads`` shares keys and values among groups of
+    queries (https://arxiv.org/abs/2305.13245). ``qk_norm`` (``"layer"``, ``"rms"``, a callable, a
+    pair) norms queries and keys within each head (https://arxiv.org/abs/2302.05442).
+
+    Without ``kv_dim`` the projection is packed (``qkv``), with it there are ``q`` and ``kv``.
+    ``attn_drop`` and ``proj_drop`` act in training only.
+
+    Raises ValueError for numbers that do not divide each other and unknown names; ShapeError, in
+    forward, for tensors of other widths or ranks, and masks that cannot be broadcast.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int | None = None,
+        *,
+        kv_dim: int | None = None,
+        num_kv_heads: int | None = None,
+        head_dim: int | None = None,
+        qkv_bias: bool = True,
+        qk_norm: TokenNormSpec = None,
+        attn_drop: float = 0.0,
+        proj_drop: float = 0.0,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        like: dict[str, Any] = {"device": device, "dtype": dtype}
+        self._set_heads(dim, num_heads, num_kv_heads, head_dim)
+        self._add_projections(kv_dim, qkv_bias, qk_norm, attn_drop, proj_drop, like)
+        self.reset_parameters()
+
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+        kv: KeysValues | None = None,
+    ) -> Tensor:
+        """(B, N, dim) -> (B, N, dim).
+
+        Attends to ``context`` (B, M, kv_dim), or to the keys and values that :meth:`project_kv`
+        made of one, or, with neither, to ``x`` itself. ``mask`` is as in
+        torch.nn.functional.scaled_dot_product_attention, broadcastable to (B, num_heads, N, M): a
+        boolean keeps where True, a float is added. A query that may attend to nothing gives zeros
+        before the projection.
+        """
+        check_tokens(self, x.shape, self.in_channels)
+        if kv is None and context is None:
+            if self.kv_dim != self.in_channels:
+                raise ValueError(
+                    f"{type(self).__name__}: kv_dim={self.kv_dim} is not the width of x, "
+                    f"{self.in_channels}; give context"
+                )
+            return self._attend(*self._project(x), mask)
+        k, v = self._keys_values_of(x, context, kv)
+        return self._attend(self._queries(x), k, v, mask)
+
+    def project_kv(self, context: Tensor) -> KeysValues:
+        """Keys and values of (B, M, kv_dim), each (B, num_kv_heads, M, head_dim), to be used again.
+
+        For a context that stays while the queries change.
+        """
+        check_tokens(self, context.shape, self.kv_dim, "context")
+        return self._keys_values(context)
+
+    def output_shape(
+        self, input_shape: Sequence[int], context_shape: Sequence[int] | None = None
+    ) -> tuple[int, ...]:
+        """The shape of ``x``; raises ShapeError where forward would."""
+        check_tokens(self, input_shape, self.in_channels)
+        if context_shape is not None:
+            check_tokens(self, context_shape, self.kv_dim, "context")
+        return tuple(input_shape)
+
+
+class SelfAttention(Heads):
     """Multi-head self-attention over tokens (B, N, C) or a map (B, C, H, W); the shape stays.
 
-    ``softmax(q k^T / sqrt(head_dim)) v`` in each head (https://arxiv.org/abs/1706.03762). A map is
-    attended as its H * W tokens, or, with ``window`` (a size or a pair), within windows that do
-    not overlap (https://arxiv.org/abs/2103.14030); windows that reach over the lower or right edge
-    are cut there.
+    The attention is that of :class:`MultiHeadAttention`. A map is attended as its H * W tokens, or,
+    with ``window`` (a size or a pair), within windows that do not overlap
+    (https://arxiv.org/abs/2103.14030); those that reach over the lower or right edge are cut there.
 
-    ``num_heads=None`` takes the largest of 8, 4, 2, 1 that divides ``channels`` with at least 16
-    channels a head. ``norm`` (``"layer"``, ``"rms"``, a callable, a pair) is applied to the tokens
-    first, ``qk_norm`` to queries and keys within each head, ``residual=True`` adds the input to
-    the output. ``attn_drop`` and ``proj_drop`` act in training only.
+    ``norm`` (``"layer"``, ``"rms"``, a callable, a pair) is applied to the tokens first,
+    ``residual=True`` adds the input to the output.
 
     Raises ValueError for heads that do not divide the channels, and unknown names; ShapeError, in
     forward, for a tensor of other channels or rank.
@@ -40,6 +126,8 @@ class SelfAttention(nn.Module):
         norm: TokenNormSpec = None,
         residual: bool = False,
         window: int | tuple[int, int] | None = None,
+        num_kv_heads: int | None = None,
+        head_dim: int | None = None,
         qkv_bias: bool = True,
         qk_norm: TokenNormSpec = None,
         attn_drop: float = 0.0,
@@ -48,117 +136,57 @@ class SelfAttention(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(channels=channels, num_heads=num_heads)
-        check_rate(attn_drop=attn_drop, proj_drop=proj_drop)
-        if num_heads is None:
-            num_heads = default_num_heads(channels)
-        check_divides("num_heads", num_heads, channels=channels)
+        like: dict[str, Any] = {"device": device, "dtype": dtype}
+        self._set_heads(channels, num_heads, num_kv_heads, head_dim)
         self.window = None if window is None else pair(window)
         for size in self.window or ():
             check_positive(window=size)
-        self.in_channels = self.out_channels = channels
-        self.stride = 1
-        self.num_heads = num_heads
-        self.head_dim = channels // num_heads
         self.residual = residual
-        self.attn_drop = attn_drop
-
-        self.norm = make_token_norm(norm, channels, device=device, dtype=dtype)
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, device=device, dtype=dtype)
-        self.q_norm = make_token_norm(qk_norm, self.head_dim, device=device, dtype=dtype)
-        self.k_norm = make_token_norm(qk_norm, self.head_dim, device=device, dtype=dtype)
-        self.proj = nn.Linear(channels, channels, device=device, dtype=dtype)
-        self.proj_drop = nn.Dropout(proj_drop) if proj_drop else None
+        self.norm = make_token_norm(norm, channels, **like)
+        self._add_projections(None, qkv_bias, qk_norm, attn_drop, proj_drop, like)
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Xavier-uniform weights and zero biases, as torch.nn.MultiheadAttention; fresh norms."""
-        for layer in (self.norm, self.q_norm, self.k_norm):
-            reset_parameters(layer)
-        for linear in (self.qkv, self.proj):
-            if linear.weight.is_meta:
-                continue
-            nn.init.xavier_uniform_(linear.weight)
-            if linear.bias is not None:
-                nn.init.zeros_(linear.bias)
-
-    def forward(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, *, mask: Tensor | None = None, size: Size | None = None) -> Tensor:
         """(B, N, C) -> (B, N, C), or (B, C, H, W) -> (B, C, H, W).
 
         ``mask`` is as in torch.nn.functional.scaled_dot_product_attention, broadcastable to
         (B, num_heads, N, N): a boolean keeps where True, a float is added. A query that may attend
-        to nothing gives zeros before the projection.
+        to nothing gives zeros before the projection. ``size`` is (H, W) where ``x`` are the tokens
+        of a map: windows need it.
         """
-        self._check(x, mask)
-        if x.ndim == 3:
-            out = self._attend(x, mask)
-        elif self.window is None:
-            out = self._attend(x.flatten(2).transpose(1, 2), mask)
-            out = out.transpose(1, 2).unflatten(2, x.shape[2:])
+        check_tokens_or_map(self, x.shape, self.in_channels)
+        if self.window is not None and mask is not None:
+            raise ValueError(f"{type(self).__name__}: a mask cannot be combined with window")
+        tokens, grid = to_tokens(x)
+        size = grid if size is None else size
+        normed = tokens if self.norm is None else self.norm(tokens)
+        if self.window is None:
+            out = self._attend(*self._project(normed), mask)
         else:
-            windows = Windows(x.shape[2], x.shape[3], self.window)
-            out = self._attend(windows.split(x), windows.mask(x))
-            out = windows.join(out, x.shape[0])
-        return x + out if self.residual else out
+            if size is None:
+                self._refuse_tokens(x.shape)
+            windows = Windows(size, self.window)
+            within = windows.mask(normed)
+            out = windows.join(self._attend(*self._project(windows.split(normed)), within))
+        if self.residual:
+            out = tokens + out
+        return like_input(out, grid, x)
 
-    def _attend(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
-        # Contiguous tokens: a Linear on the transposed map would not fuse its bias, and the heads
-        # must have stride 1 along head_dim, or CPU attention leaves its fast kernel.
-        tokens = tokens.contiguous() if self.norm is None else self.norm(tokens)
-        qkv = self.qkv(tokens).unflatten(2, (3, self.num_heads, self.head_dim))
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, num_heads, N, head_dim)
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
-        dropout = self.attn_drop if self.training else 0.0
-        heads = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-        out: Tensor = self.proj(heads.transpose(1, 2).flatten(2))
-        return out if self.proj_drop is None else self.proj_drop(out)
-
-    def _check(self, x: Tensor, mask: Tensor | None) -> None:
-        self._check_shape(x.shape)
-        if mask is not None and self.window is not None:
-            raise ValueError("SelfAttention: a mask cannot be combined with window")
-
-    def _check_shape(self, shape: Sequence[int]) -> None:
-        channels = self.in_channels
-        if len(shape) == 4:
-            if shape[1] != channels:
-                raise map_error(self, shape, channels)
-            return
-        name = type(self).__name__
-        expected = f"(B, C={channels}, H, W)"
-        if self.window is not None:
-            hint = "window needs a map; without window, tokens (B, N, C) do"
-            raise ShapeError(name, expected, shape, hint=hint)
-        expected = f"(B, N, C={channels}) or {expected}"
-        if len(shape) != 3:
-            raise ShapeError(name, expected, shape, reason=f"{len(shape)} dimensions")
-        if shape[2] != channels:
-            reason = f"C: wanted {channels}, got {shape[2]} (dim 2)"
-            first = shape[1] == channels
-            hint = "looks channels-first (B, C, N); try x.transpose(1, 2)" if first else ""
-            raise ShapeError(name, expected, shape, reason=reason, hint=hint or None)
+    def _refuse_tokens(self, shape: Sequence[int]) -> NoReturn:
+        expected = f"(B, C={self.in_channels}, H, W)"
+        hint = "window needs a map, or the size of one; without window, tokens (B, N, C) do"
+        raise shape_error(self, expected, shape, hint=hint)
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
         """The same shape; raises ShapeError where forward would."""
-        self._check_shape(input_shape)
+        check_tokens_or_map(self, input_shape, self.in_channels)
+        if self.window is not None and len(input_shape) == 3:
+            self._refuse_tokens(input_shape)
         return tuple(input_shape)
 
     def extra_repr(self) -> str:
         """Width and heads, and what is not the default."""
-        text = f"{self.in_channels}, num_heads={self.num_heads}, head_dim={self.head_dim}"
+        text = super().extra_repr()
         if self.window is not None:
             text += f", window={self.window[0]}x{self.window[1]}"
-        if self.residual:
-            text += ", residual=True"
-        if self.attn_drop:
-            text += f", attn_drop={self.attn_drop:g}"
-        return text
-
-
-def default_num_heads(channels: int) -> int:
-    """The largest of 8, 4, 2, 1 that divides ``channels`` with at least 16 channels a head."""
-    for num_heads in (8, 4, 2):
-        if channels % num_heads == 0 and channels // num_heads >= 16:
-            return num_heads
-    return 1
+        return f"{text}, residual=True" if self.residual else text

@@ -1,4 +1,4 @@
-"""The blocks by the names under which a configuration or a command line knows them. Needs no torch."""
+"""The blocks by the names that configurations and the command line use. Needs no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BLOCK_PATHS: Mapping[str, str] = MappingProxyType(
         "dilated-conv": "blocktool.blocks.conv_variants:DilatedConv",
         "multi-head-attention": "blocktool.blocks.attention:MultiHeadAttention",
         "self-attention": "blocktool.blocks.attention:SelfAttention",
-        "cross-attention": "blocktool.blocks.attention:CrossAttention",
+        "cross-attention": "blocktool.blocks.cross_attention:CrossAttention",
         "feed-forward": "blocktool.blocks.feed_forward:FeedForward",
         "attention-block": "blocktool.blocks.transformer:AttentionBlock",
         "transformer": "blocktool.blocks.transformer:TransformerBlock",

@@ -42,5 +42,6 @@ PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 Padding: TypeAlias = int | tuple[int, int] | Literal["same", "valid"] | None
 Shortcut: TypeAlias = Literal["conv", "avg"]
 StrideOn: TypeAlias = Literal["3x3", "1x1"]
-HeadPool: TypeAlias = Literal["avg", "max"]
+FeedForwardKind: TypeAlias = Literal["mlp", "glu", "geglu", "swiglu", "conv"]
+HeadPool: TypeAlias = Literal["avg", "max", "token"]
 StemPool: TypeAlias = Literal["avg", "max"] | None

@@ -1,51 +1,24 @@
-"""Residual blocks: basic and bottleneck."""
+"""Residual blocks that end with their activation: basic, squeeze-and-excitation, bottleneck."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from blocktool.blocks.block import Block
-from blocktool.blocks.checks import check_choice, check_divides, check_positive, check_rate
+from blocktool.blocks.checks import check_choice, check_divides, check_positive
 from blocktool.blocks.conv import ConvBlock
-from blocktool.blocks.layers import (
-    Device,
-    DropPath,
-    LayerScale,
-    is_named,
-    make_act,
-    make_layer,
-    reset_parameters,
-)
+from blocktool.blocks.layers import Device, is_named, make_act
 from blocktool.blocks.options import ActSpec, AttnSpec, NormSpec, Shortcut, StrideOn
-from blocktool.blocks.shapes import check_map, check_map_shape
-from blocktool.blocks.squeeze_excite import SqueezeExcite
+from blocktool.blocks.residual_base import Residual
+from blocktool.blocks.shapes import check_map
 
 
-class _Residual(Block):
-    """What residual blocks have in common: ``act(shortcut(x) + branch(x))``.
+class PostActivation(Residual):
+    """``act(branch(x) + shortcut(x))``, as in the first ResNet."""
 
-    A subclass registers its convolutions, names them in ``_branch``, and calls :meth:`_finish`,
-    which adds what comes after them, in the order of execution.
-    """
-
-    _branch: tuple[str, ...]
-    attn: nn.Module | None
-    layer_scale: LayerScale | None
-    drop_path: DropPath | None
-    shortcut_pool: nn.AvgPool2d | None
-    shortcut: ConvBlock | None
     act: nn.Module | None
-
-    def __init__(self, in_channels: int, out_channels: int | None, stride: int) -> None:
-        super().__init__()
-        check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
-        self.in_channels = in_channels
-        self.out_channels = in_channels if out_channels is None else out_channels
-        self.stride = stride
 
     def _finish(
         self,
@@ -54,36 +27,21 @@ class _Residual(Block):
         shortcut: Shortcut,
         drop_path: float,
         layer_scale: float | None,
-        zero_init_last: bool,
         norm: NormSpec,
         act: ActSpec,
         device: Device,
         dtype: torch.dtype | None,
     ) -> None:
-        check_choice("shortcut", shortcut, ("conv", "avg"))
-        check_rate(drop_path=drop_path)
-        width, stride = self.out_channels, self.stride
         like: dict[str, Any] = {"device": device, "dtype": dtype}
-        self._zero_init_last = zero_init_last
         # Only where it is known that nobody keeps the branch's result for the backward pass.
         self._add_in_place = is_named(norm) and (attn is None or is_named(attn))
-        self.attn = make_layer("attn", attn, {"se": SqueezeExcite}, width, **like)
-        self.layer_scale = None if layer_scale is None else LayerScale(width, layer_scale, **like)
-        self.drop_path = DropPath(drop_path) if drop_path else None
-        self.shortcut_pool = self.shortcut = None
-        if stride != 1 or self.in_channels != width:
-            if shortcut == "avg" and stride != 1:
-                # ResNet-D, https://arxiv.org/abs/1812.01187: no input pixel is thrown away. The
-                # sizes of odd maps are those of the strided convolution.
-                pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
-                self.shortcut_pool, stride = pool, 1
-            projection = ConvBlock(self.in_channels, width, 1, stride, norm=norm, act=None, **like)
-            self.shortcut = projection
+        self._end_branch(attn, layer_scale, drop_path, like)
+        self._add_shortcut(shortcut, norm, None, like)
         self.act = make_act(act, inplace=True, **like)
-        self._zero_last_norm()
+        self._zero_last()
 
-    def _zero_last_norm(self) -> None:
-        """Start as the identity: the last norm's weight is zero (https://arxiv.org/abs/1706.02677).
+    def _zero_last(self) -> None:
+        """The last norm's weight is zero (https://arxiv.org/abs/1706.02677).
 
         Where the norm has no weight, or there is no norm, the block starts as it is.
         """
@@ -94,48 +52,16 @@ class _Residual(Block):
         if isinstance(weight, nn.Parameter):
             nn.init.zeros_(weight)
 
-    def reset_parameters(self) -> None:
-        """Initialise every layer anew, the last norm of the branch to zero if so constructed."""
-        for layer in self.children():
-            reset_parameters(layer)
-        self._zero_last_norm()
-
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H / stride, W / stride), rounded up."""
         check_map(self, x, self.in_channels)
-        out = x
-        for name in self._branch:
-            out = getattr(self, name)(out)
-        if self.attn is not None:
-            out = self.attn(out)
-        if self.layer_scale is not None:
-            out = self.layer_scale(out)
-        if self.drop_path is not None:
-            out = self.drop_path(out)
-        if self.shortcut_pool is not None:
-            x = self.shortcut_pool(x)
-        if self.shortcut is not None:
-            x = self.shortcut(x)
+        out = self._run_branch(x)
+        x = self._run_shortcut(x)
         out = out.add_(x) if self._add_in_place else out + x
         return out if self.act is None else self.act(out)
 
-    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
-        """The shape that forward gives for this one, without running.
 
-        Raises ShapeError where forward would fail.
-        """
-        shape = check_map_shape(self, input_shape, self.in_channels)
-        for name in self._branch:
-            shape = getattr(self, name).output_shape(shape)
-        return shape
-
-    def extra_repr(self) -> str:
-        """Widths, and the stride where it is not 1."""
-        text = f"{self.in_channels}, {self.out_channels}"
-        return text if self.stride == 1 else f"{text}, stride={self.stride}"
-
-
-class ResidualBlock(_Residual):
+class ResidualBlock(PostActivation):
     """Two 3x3 convolutions and a shortcut: (B, in_channels, H, W) -> (B, out_channels, H', W').
 
     The basic block of ResNet, https://arxiv.org/abs/1512.03385. ``out_channels`` is ``in_channels``
@@ -170,7 +96,7 @@ class ResidualBlock(_Residual):
         device: Device = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, stride)
+        super().__init__(in_channels, out_channels, stride, dilation, zero_init_last)
         width = self.out_channels
         like: dict[str, Any] = {"norm": norm, "device": device, "dtype": dtype}
         self.conv1 = ConvBlock(in_channels, width, 3, stride, dilation=dilation, act=act, **like)
@@ -180,13 +106,54 @@ class ResidualBlock(_Residual):
             shortcut=shortcut,
             drop_path=drop_path,
             layer_scale=layer_scale,
-            zero_init_last=zero_init_last,
             act=act,
             **like,
         )
 
 
-class BottleneckBlock(_Residual):
+class SEResidualBlock(ResidualBlock):
+    """The basic block with squeeze-and-excitation at the end of its branch.
+
+    The basic block of SE-ResNet, https://arxiv.org/abs/1709.01507: :class:`ResidualBlock` with
+    ``attn="se"``, whose ``reduction`` is that of :class:`~blocktool.blocks.SqueezeExcite`. The
+    other arguments, and the errors, are those of ResidualBlock.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int | None = None,
+        *,
+        reduction: int = 16,
+        stride: int = 1,
+        dilation: int = 1,
+        shortcut: Shortcut = "conv",
+        drop_path: float = 0.0,
+        layer_scale: float | None = None,
+        zero_init_last: bool = True,
+        norm: NormSpec = "batch",
+        act: ActSpec = "relu",
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            stride=stride,
+            dilation=dilation,
+            attn=("se", {"reduction": reduction}),
+            shortcut=shortcut,
+            drop_path=drop_path,
+            layer_scale=layer_scale,
+            zero_init_last=zero_init_last,
+            norm=norm,
+            act=act,
+            device=device,
+            dtype=dtype,
+        )
+
+
+class BottleneckBlock(PostActivation):
     """1x1, 3x3, 1x1 convolutions and a shortcut: (B, in_channels, H, W) -> (B, out_channels, ...).
 
     The bottleneck of ResNet (https://arxiv.org/abs/1512.03385) and, with ``groups``, of ResNeXt
@@ -223,13 +190,13 @@ class BottleneckBlock(_Residual):
         device: Device = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, stride)
+        super().__init__(in_channels, out_channels, stride, dilation, zero_init_last)
         check_positive(expansion=expansion, groups=groups, base_width=base_width)
         check_positive(bottleneck_channels=bottleneck_channels)
         check_choice("stride_on", stride_on, ("3x3", "1x1"))
         width = bottleneck_channels
         if width is None:
-            width = max(self.out_channels * base_width // (expansion * 64), 1) * groups
+            width = bottleneck_width(self.out_channels, expansion, base_width, groups)
         check_divides("groups", groups, bottleneck_channels=width)
         first, second = (1, stride) if stride_on == "3x3" else (stride, 1)
         self.bottleneck_channels = width
@@ -244,7 +211,6 @@ class BottleneckBlock(_Residual):
             shortcut=shortcut,
             drop_path=drop_path,
             layer_scale=layer_scale,
-            zero_init_last=zero_init_last,
             act=act,
             **like,
         )
@@ -252,3 +218,8 @@ class BottleneckBlock(_Residual):
     def extra_repr(self) -> str:
         """Widths, and the stride where it is not 1."""
         return f"{super().extra_repr()}, bottleneck_channels={self.bottleneck_channels}"
+
+
+def bottleneck_width(out_channels: int, expansion: int, base_width: int, groups: int) -> int:
+    """The width of the 3x3 convolution, as in torchvision and timm."""
+    return max(out_channels * base_width // (expansion * 64), 1) * groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ class ShapeError(ValueError):
     (None where it is that module), ``expected`` the pattern (``"(B, C=64, H, W)"``), ``actual`` the
     shape, ``reason`` the dimension at fault, ``hint`` the remedy; the last two may be None::
 
-        ShapeError: ConvBlock 'stages.1.blocks.0.conv1': expected (B, C=64, H, W), got (2, 32, 32, 64)
+        ShapeError: ConvBlock 'stages.1.0.conv1': expected (B, C=64, H, W), got (2, 32, 32, 64)
           C: wanted 64, got 32 (dim 1)
           hint: looks channels-last (N,H,W,C); try x.permute(0, 3, 1, 2)
     """
@@ -81,12 +82,12 @@ def running_path(block: nn.Module) -> str | None:
     the stack of calls tells.
     """
     outermost: nn.Module | None = None
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         owner = frame.f_locals.get("self") if frame.f_code.co_argcount else None
         if isinstance(owner, nn.Module):
             outermost = owner
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     if outermost is None:
         return None
     names = (name for name, module in outermost.named_modules() if module is block)

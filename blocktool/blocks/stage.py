@@ -33,6 +33,8 @@ class Stage(Block, nn.Sequential):
     blocks, and a block that takes no drop path; and what the block's constructor raises.
     """
 
+    stride: int
+
     def __init__(
         self,
         block: Callable[..., nn.Module],

@@ -47,7 +47,7 @@ class Stem(Block):
         if config.pool is not None:
             check_choice("pool", config.pool, _POOLS)
             self.pool = _POOLS[config.pool](3, 2, 1)
-        self.stride = config.stride if self.pool is None else 2 * config.stride
+        self.stride: int = config.stride if self.pool is None else 2 * config.stride
 
     def reset_parameters(self) -> None:
         """Initialise the convolution and its norm anew."""

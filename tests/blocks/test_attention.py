@@ -202,7 +202,7 @@ def test_bad_arguments() -> None:
         ((2, 13, 16), None, "(B, N, C=32) or (B, C=32, H, W)", None),
         ((2, 32, 13), None, "(B, N, C=32) or (B, C=32, H, W)", "x.transpose(1, 2)"),
         ((2, 7, 10, 32), None, "(B, C=32, H, W)", "x.permute(0, 3, 1, 2)"),
-        ((13, 32), None, "(B, N, C=32) or (B, C=32, H, W)", None),
+        ((13, 32), None, "(B, N, C=32) or (B, C=32, H, W)", "x.unsqueeze(0)"),
         ((2, 13, 32), 4, "(B, C=32, H, W)", "window needs a map"),
     ],
 )

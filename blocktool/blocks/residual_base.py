@@ -1,0 +1,112 @@
+"""What residual blocks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from blocktool.blocks.block import Block
+from blocktool.blocks.checks import check_choice, check_positive, check_rate
+from blocktool.blocks.conv import ConvBlock
+from blocktool.blocks.layers import DropPath, LayerScale, make_layer
+from blocktool.blocks.options import AttnSpec, NormSpec, Shortcut
+from blocktool.blocks.shapes import check_map_shape
+from blocktool.blocks.squeeze_excite import SqueezeExcite
+
+
+class Residual(Block):
+    """What residual blocks have in common: a branch, a shortcut, and their sum.
+
+    A subclass registers its convolutions and names them in ``_branch``, then calls
+    :meth:`_end_branch` and :meth:`_add_shortcut`, so that everything stands in the order of
+    execution.
+    """
+
+    _branch: tuple[str, ...]
+    attn: nn.Module | None
+    layer_scale: LayerScale | None
+    drop_path: DropPath | None
+    shortcut_pool: nn.AvgPool2d | None
+    shortcut: ConvBlock | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int | None,
+        stride: int,
+        dilation: int,
+        zero_init_last: bool,
+    ) -> None:
+        super().__init__()
+        check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
+        check_positive(dilation=dilation)
+        self.in_channels = in_channels
+        self.out_channels = in_channels if out_channels is None else out_channels
+        self.stride: int = stride
+        self._zero_init_last = zero_init_last
+
+    def _end_branch(
+        self, attn: AttnSpec, layer_scale: float | None, drop_path: float, like: dict[str, Any]
+    ) -> None:
+        check_rate(drop_path=drop_path)
+        width = self.out_channels
+        self.attn = make_layer("attn", attn, {"se": SqueezeExcite}, width, **like)
+        self.layer_scale = None if layer_scale is None else LayerScale(width, layer_scale, **like)
+        self.drop_path = DropPath(drop_path) if drop_path else None
+
+    def _add_shortcut(
+        self, shortcut: Shortcut, norm: NormSpec, bias: bool | None, like: dict[str, Any]
+    ) -> None:
+        check_choice("shortcut", shortcut, ("conv", "avg"))
+        width, stride = self.out_channels, self.stride
+        self.shortcut_pool = self.shortcut = None
+        if stride != 1 or self.in_channels != width:
+            if shortcut == "avg" and stride != 1:
+                # ResNet-D, https://arxiv.org/abs/1812.01187: no input pixel is thrown away. The
+                # sizes of odd maps are those of the strided convolution.
+                pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
+                self.shortcut_pool, stride = pool, 1
+            self.shortcut = ConvBlock(
+                self.in_channels, width, 1, stride, bias=bias, norm=norm, act=None, **like
+            )
+
+    def _zero_last(self) -> None:
+        """Start as the identity: what ends the branch gives zero."""
+        raise NotImplementedError
+
+    def reset_parameters(self) -> None:
+        """Initialise every layer anew, the end of the branch to zero if so constructed."""
+        super().reset_parameters()
+        self._zero_last()
+
+    def _run_branch(self, out: Tensor) -> Tensor:
+        """The convolutions, and what ends the branch."""
+        for name in self._branch:
+            out = getattr(self, name)(out)
+        if self.attn is not None:
+            out = self.attn(out)
+        if self.layer_scale is not None:
+            out = self.layer_scale(out)
+        return out if self.drop_path is None else self.drop_path(out)
+
+    def _run_shortcut(self, x: Tensor) -> Tensor:
+        if self.shortcut_pool is not None:
+            x = self.shortcut_pool(x)
+        return x if self.shortcut is None else self.shortcut(x)
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape that forward gives for this one, without running.
+
+        Raises ShapeError where forward would fail.
+        """
+        shape = check_map_shape(self, input_shape, self.in_channels)
+        for name in self._branch:
+            shape = getattr(self, name).output_shape(shape)
+        return shape
+
+    def extra_repr(self) -> str:
+        """Widths, and the stride where it is not 1."""
+        text = f"{self.in_channels}, {self.out_channels}"
+        return text if self.stride == 1 else f"{text}, stride={self.stride}"
