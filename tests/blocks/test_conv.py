@@ -90,7 +90,10 @@ def test_output_shape_is_that_of_forward(options: dict[str, Any]) -> None:
 
 def test_refuses_a_map_that_is_smaller_than_the_kernel() -> None:
     block = ConvBlock(8, 16, 7, padding=1).eval()
-    for refuse in (lambda: block(torch.zeros(1, 8, 4, 9)), lambda: block.output_shape((1, 8, 4, 9))):
+    for refuse in (
+        lambda: block(torch.zeros(1, 8, 4, 9)),
+        lambda: block.output_shape((1, 8, 4, 9)),
+    ):
         with pytest.raises(ShapeError, match="H: wanted at least 5, got 4") as caught:
             refuse()
         assert caught.value.expected == "(B, C=8, H>=5, W>=5)"
