@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from blocktool.blocks.config import (
         FeatureExtractorConfig,
         HeadConfig,
+        PositionConfig,
         StageConfig,
         StemConfig,
     )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from blocktool.blocks.feature_extractor import FeatureExtractor
     from blocktool.blocks.feed_forward import FeedForward
     from blocktool.blocks.layers import DropPath, LayerNorm2d, LayerScale
+    from blocktool.blocks.position import PositionEmbedding
     from blocktool.blocks.preact import PreActBlock, PreActBottleneck
     from blocktool.blocks.residual import BottleneckBlock, ResidualBlock, SEResidualBlock
     from blocktool.blocks.shapes import ShapeError
@@ -58,6 +60,8 @@ _HOMES = {
     "FeatureExtractor": "feature_extractor",
     "FeatureExtractorConfig": "config",
     "StemConfig": "config",
+    "PositionConfig": "config",
+    "PositionEmbedding": "position",
     "StageConfig": "config",
     "HeadConfig": "config",
     "DropPath": "layers",
@@ -88,8 +92,10 @@ __all__ = [
     "FeatureExtractor",
     "FeatureExtractorConfig",
     "StemConfig",
+    "PositionConfig",
     "StageConfig",
     "HeadConfig",
+    "PositionEmbedding",
     "DropPath",
     "LayerNorm2d",
     "LayerScale",

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from blocktool.blocks.options import ActSpec, HeadPool, NormSpec, Padding, StemPool
+from blocktool.blocks.options import (
+    ActSpec,
+    HeadNormSpec,
+    HeadPool,
+    NormSpec,
+    Padding,
+    StemPool,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    _Section = TypeVar("_Section", bound=DataclassInstance)
 
 
 class ConfigurationError(ValueError):
@@ -40,52 +52,75 @@ class StemConfig:
     kernel_size: int = 7
     stride: int = 2
     padding: Padding = None
+    bias: bool | None = None
     norm: NormSpec = "batch"
     act: ActSpec = "relu"
     pool: StemPool = "max"
 
 
 @dataclass(frozen=True, kw_only=True)
+class PositionConfig:
+    """Learned positions for maps of ``grid`` (a size or a pair), and a class token before them.
+
+    With a class token, stages get tokens, which keep their number and their width. See
+    blocktool.blocks.PositionEmbedding.
+    """
+
+    grid: int | tuple[int, int]
+    class_token: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """``num_blocks`` blocks; the first changes width and stride. See blocktool.blocks.Stage.
 
-    ``drop_path``, as Stage takes it, overrides the model's for this stage; ``options`` are
-    further arguments of the block's constructor.
+    ``block`` is a class, or the name of a block (``"bottleneck"``). ``drop_path``, as Stage takes
+    it, overrides the model's for this stage; ``options`` are further arguments of the block's
+    constructor, ``first`` those that the first block gets instead.
     """
 
-    block: Callable[..., Any]
+    block: Callable[..., Any] | str
     num_blocks: int
     out_channels: int
     stride: int = 2
     drop_path: float | tuple[float, ...] | None = None
     checkpoint: bool = False
+    first: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadConfig:
-    """Global pooling, dropout and a linear classifier."""
+    """Norm and activation, global pooling, dropout and a linear classifier.
+
+    ``norm`` is one for maps, or, where the stages end with tokens, one for tokens; pre-activation
+    and pre-norm stages want one. ``pool="token"`` takes the class token.
+    """
 
     num_classes: int = 1000
+    norm: HeadNormSpec = None
+    act: ActSpec = None
     pool: HeadPool = "avg"
     dropout: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureExtractorConfig:
-    """A backbone: optional stem, stages, optional head.
+    """A backbone: optional stem, positions and head, and stages.
 
     ``drop_path`` is the rate of the last block; the rates rise linearly from 0 at the first.
     ``out_indices`` are the stages whose maps are wanted, all of them when None; they do not go
-    together with a head.
+    together with a head. ``channels_last`` keeps weights and maps in that memory format.
     """
 
     stages: tuple[StageConfig, ...]
     in_channels: int = 3
     stem: StemConfig | None = None
+    positions: PositionConfig | None = None
     head: HeadConfig | None = None
     out_indices: tuple[int, ...] | None = None
     drop_path: float = 0.0
+    channels_last: bool = False
 
 
 _SHORT_KEYS = (
@@ -96,6 +131,10 @@ _SHORT_KEYS = (
 
 def read_config(config: object, default_block: Callable[..., Any]) -> FeatureExtractorConfig:
     """The configuration itself, or the one that a short form means.
+
+    The long form is a mapping with the fields of FeatureExtractorConfig as keys, as in a file:
+    ``stem``, ``positions``, ``head`` and each of ``stages`` are mappings as well, and what a stage
+    says beside the fields of StageConfig are options of its blocks.
 
     The short form is any mapping, or any object with these attributes: ``num_stages``,
     ``blocks_per_stage`` (an int or one for each stage) and ``channels``; optionally ``block`` (a
@@ -112,6 +151,8 @@ def read_config(config: object, default_block: Callable[..., Any]) -> FeatureExt
         return config
     if isinstance(config, Mapping):
         values = dict(config)
+        if "stages" in values:
+            return _read_long(values)
         for key in values:
             if key not in _SHORT_KEYS:
                 raise ConfigurationError((str(key),), f"unknown; known: {', '.join(_SHORT_KEYS)}")
@@ -151,6 +192,44 @@ def read_config(config: object, default_block: Callable[..., Any]) -> FeatureExt
         out_indices=None if indices is None else tuple(indices),
         drop_path=values.get("drop_path", 0.0),
     )
+
+
+def _read_long(values: dict[str, Any]) -> FeatureExtractorConfig:
+    """The configuration whose sections are written as mappings."""
+    sections = {"stem": StemConfig, "positions": PositionConfig, "head": HeadConfig}
+    for name, section in sections.items():
+        if isinstance(values.get(name), Mapping):
+            values[name] = _fill(section, values[name], (name,))
+    values["stages"] = tuple(
+        _read_stage(stage, index) if isinstance(stage, Mapping) else stage
+        for index, stage in enumerate(values["stages"])
+    )
+    if values.get("out_indices") is not None:
+        values["out_indices"] = tuple(values["out_indices"])
+    return _fill(FeatureExtractorConfig, values, ())
+
+
+def _read_stage(values: Mapping[str, Any], index: int) -> StageConfig:
+    """A stage from a mapping; what is no field of it is an option of its blocks."""
+    own = {field.name for field in fields(StageConfig)}
+    said = {key: value for key, value in values.items() if key in own}
+    others = {key: value for key, value in values.items() if key not in own}
+    options = {**said.pop("options", {}), **others}
+    return _fill(StageConfig, {**said, "options": options}, ("stages", index))
+
+
+def _fill(
+    section: type[_Section], values: Mapping[str, Any], path: tuple[str | int, ...]
+) -> _Section:
+    """A section from a mapping. Raises ConfigurationError for keys unknown or missing."""
+    known = {field.name: field for field in fields(section)}
+    for key in values:
+        if key not in known:
+            raise ConfigurationError((*path, str(key)), f"unknown; known: {', '.join(known)}")
+    for key, own in known.items():
+        if key not in values and own.default is own.default_factory is MISSING:
+            raise ConfigurationError((*path, key), "missing")
+    return section(**values)
 
 
 def _check_first_width(

@@ -1,4 +1,4 @@
-"""Backbones from a configuration: stem, stages, head."""
+"""Backbones from a configuration: stem, positions, stages, head."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from blocktool.blocks.config import (
     read_config,
 )
 from blocktool.blocks.head import ClassifierHead
-from blocktool.blocks.layers import Device, drop_path_rates, reset_parameters
+from blocktool.blocks.layers import Device, drop_path_rates
+from blocktool.blocks.names import load_block
+from blocktool.blocks.position import PositionEmbedding
 from blocktool.blocks.residual import ResidualBlock
 from blocktool.blocks.shapes import check_map, check_map_shape
-from blocktool.blocks.stage import Stage
+from blocktool.blocks.stage import Stage, to_channels_last
 from blocktool.blocks.stem import Stem
+from blocktool.blocks.tokens import like_input
 
 
 class FeatureInfo(NamedTuple):
@@ -33,14 +36,14 @@ class FeatureInfo(NamedTuple):
 
 
 class FeatureExtractor(Block):
-    """A backbone: stem, stages, and either a classifier or the maps of the stages.
+    """A backbone: stem, positions, stages, and either a classifier or the maps of the stages.
 
     ``config`` is a :class:`~blocktool.blocks.config.FeatureExtractorConfig`, or anything with
     ``num_stages``, ``blocks_per_stage`` and ``channels``
     (:func:`~blocktool.blocks.config.read_config` says how it is read). With a head, forward gives
     logits (B, num_classes); without one, a list of the maps of the stages in ``out_indices``
-    (negative ones count from the end), which ``feature_info`` describes. Stages behind the last
-    one that is wanted are not built.
+    (negative ones count from the end), which ``feature_info`` describes; tokens are given as maps,
+    the class token left out. Stages behind the last one that is wanted are not built.
 
     Raises ConfigurationError (a ValueError) with the path of the part that cannot be built;
     ShapeError, in forward, for a tensor that is not (B, in_channels, H, W).
@@ -68,37 +71,49 @@ class FeatureExtractor(Block):
             with _located("stem"):
                 self.stem = Stem(width, read.stem, **like)
             width, reduction = self.stem.out_channels, self.stem.stride
+        self.positions: PositionEmbedding | None = None
+        if read.positions is not None:
+            with _located("positions"):
+                own = read.positions
+                embedding = PositionEmbedding(width, own.grid, class_token=own.class_token, **like)
+            self.positions = embedding
+        tokens = read.positions is not None and read.positions.class_token
         stages: list[Stage] = []
         info: list[FeatureInfo] = []
         for index, drop_path in enumerate(_stage_rates(read)[: max(self.out_indices) + 1]):
             with _located("stages", index):
                 stages.append(_make_stage(read.stages[index], width, drop_path, like))
+                if tokens and (stages[-1].stride != 1 or stages[-1].out_channels != width):
+                    reason = f"must keep {width} channels and stride 1: there is a class token"
+                    raise ConfigurationError((), reason)
             width, reduction = stages[-1].out_channels, reduction * stages[-1].stride
             info.append(FeatureInfo(width, reduction))
         self.stages = nn.ModuleList(stages)
         self.head: ClassifierHead | None = None
         if read.head is not None:
             with _located("head"):
-                self.head = ClassifierHead(width, read.head, **like)
+                self.head = ClassifierHead(width, read.head, tokens=tokens, **like)
         self.feature_info = [info[index] for index in self.out_indices]
         self.out_channels = width if self.head is None else self.head.out_channels
         self.stride = reduction
-
-    def reset_parameters(self) -> None:
-        """Initialise every layer anew."""
-        for part in self.children():
-            reset_parameters(part)
+        if read.channels_last:
+            to_channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """(B, in_channels, H, W) -> (B, num_classes), or maps (B, channels, H / r, W / r)."""
         check_map(self, x, self.in_channels)
+        if self.config.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         if self.stem is not None:
             x = self.stem(x)
+        before = x
+        if self.positions is not None:
+            x = self.positions(x)
         maps: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)
             if self.head is None:
-                maps.append(x)
+                maps.append(x if x.ndim == 4 else _without_class_token(x, before))
         if self.head is not None:
             return self.head(x)  # type: ignore[no-any-return]
         return [maps[index] for index in self.out_indices]
@@ -111,10 +126,13 @@ class FeatureExtractor(Block):
         shape = check_map_shape(self, input_shape, self.in_channels)
         if self.stem is not None:
             shape = self.stem.output_shape(shape)
+        grid = shape[2:]
+        if self.positions is not None:
+            shape = self.positions.output_shape(shape)
         shapes: list[tuple[int, ...]] = []
         for stage in self.stages:
             shape = stage.output_shape(shape)  # type: ignore[operator]
-            shapes.append(shape)
+            shapes.append(shape if len(shape) == 4 else (shape[0], shape[2], *grid))
         if self.head is not None:
             return self.head.output_shape(shape)
         return [shapes[index] for index in self.out_indices]
@@ -124,6 +142,11 @@ class FeatureExtractor(Block):
         if self.head is not None:
             return f"in_channels={self.in_channels}"
         return f"in_channels={self.in_channels}, out_indices={self.out_indices}"
+
+
+def _without_class_token(tokens: Tensor, before: Tensor) -> Tensor:
+    """Tokens (B, 1 + H * W, C) as a map of the size and memory format of the one they were."""
+    return like_input(tokens[:, 1:], (before.shape[2], before.shape[3]), before)
 
 
 @contextmanager
@@ -140,16 +163,22 @@ def _located(*path: str | int) -> Iterator[None]:
 def _make_stage(
     config: StageConfig, in_channels: int, drop_path: float | Sequence[float], like: dict[str, Any]
 ) -> Stage:
-    if not callable(config.block):
-        raise ConfigurationError(("block",), f"must be a class, got {config.block!r}")
+    block = config.block
+    if isinstance(block, str):
+        with _located("block"):
+            block = load_block(block)
+    if not callable(block):
+        reason = f"must be a class or a block's name, got {block!r}"
+        raise ConfigurationError(("block",), reason)
     return Stage(
-        config.block,
+        block,
         config.num_blocks,
         in_channels,
         config.out_channels,
         stride=config.stride,
         drop_path=drop_path,
         checkpoint=config.checkpoint,
+        first=config.first,
         **config.options,
         **like,
     )

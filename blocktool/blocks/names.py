@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
+
+from blocktool.blocks.checks import check_choice
 
 BLOCK_PATHS: Mapping[str, str] = MappingProxyType(
     {
@@ -26,6 +30,14 @@ BLOCK_PATHS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Import path of each block's class, in the order of a listing."""
+
+
+def load_block(name: str) -> Callable[..., Any]:
+    """The class of the block of this name. Raises ValueError, with a suggestion, for another."""
+    check_choice("block", name, BLOCK_PATHS)
+    module, _, attribute = BLOCK_PATHS[name].partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def name_of(cls: type) -> str | None:

@@ -37,6 +37,9 @@ TokenNormSpec: TypeAlias = (
 ActSpec: TypeAlias = ActName | tuple[ActName | Factory, Arguments] | Factory | None
 AttnSpec: TypeAlias = AttnName | tuple[AttnName | Factory, Arguments] | Factory | None
 
+HeadNormName: TypeAlias = Literal["batch", "group", "layer", "instance", "rms"]
+HeadNormSpec: TypeAlias = HeadNormName | tuple[HeadNormName | Factory, Arguments] | Factory | None
+
 Order: TypeAlias = Literal["cna", "nac"]
 PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 Padding: TypeAlias = int | tuple[int, int] | Literal["same", "valid"] | None

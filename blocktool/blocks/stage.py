@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_positive
 from blocktool.blocks.conv import ConvBlock
 from blocktool.blocks.layers import Device, drop_path_rates, reset_parameters
+from blocktool.blocks.names import load_block
 
 
 class Stage(Block, nn.Sequential):
@@ -22,12 +23,15 @@ class Stage(Block, nn.Sequential):
     The first block changes width and stride, the others keep them. A ``block`` that cannot do so
     (its constructor takes ``channels`` rather than ``in_channels`` and ``out_channels``, like
     SelfAttention's) is preceded by a ConvBlock without activation, ``downsample``, where stride or
-    width change. ``block_options`` go to every block's constructor.
+    width change. ``block`` may also be a block's name (``"bottleneck"``). ``block_options`` go to
+    every block's constructor, ``first`` to that of the first block instead: a stage that dilates
+    rather than strides begins with the dilation of the stage before it,
+    ``stride=1, dilation=2, first={"dilation": 1}`` (https://arxiv.org/abs/1706.05587).
 
     ``drop_path`` is one rate for each block, or the rate of the last, to which they rise linearly.
     ``checkpoint=True`` recomputes the blocks in the backward pass instead of keeping their
     activations, in training; batch statistics are then taken twice in each step, as they are with
-    any checkpointing.
+    any checkpointing. ``channels_last=True`` keeps weights and maps in that memory format.
 
     Raises ValueError for sizes that are not positive, drop-path rates of another number than the
     blocks, and a block that takes no drop path; and what the block's constructor raises.
@@ -37,7 +41,7 @@ class Stage(Block, nn.Sequential):
 
     def __init__(
         self,
-        block: Callable[..., nn.Module],
+        block: Callable[..., nn.Module] | str,
         num_blocks: int,
         in_channels: int,
         out_channels: int,
@@ -45,6 +49,8 @@ class Stage(Block, nn.Sequential):
         stride: int = 2,
         drop_path: float | Sequence[float] = 0.0,
         checkpoint: bool = False,
+        first: Mapping[str, Any] | None = None,
+        channels_last: bool = False,
         device: Device = None,
         dtype: torch.dtype | None = None,
         **block_options: Any,
@@ -56,6 +62,9 @@ class Stage(Block, nn.Sequential):
         self.out_channels = out_channels
         self.stride = stride
         self.checkpoint = checkpoint
+        self.channels_last = channels_last
+        if isinstance(block, str):
+            block = load_block(block)
         # Only what is asked for: another library's block may take neither.
         like: dict[str, Any] = {} if device is None else {"device": device}
         if dtype is not None:
@@ -71,7 +80,7 @@ class Stage(Block, nn.Sequential):
             downsample = ConvBlock(in_channels, out_channels, kernel_size, stride, act=None, **like)
             self.add_module("downsample", downsample)
         for index, rate in enumerate(rates):
-            options = {**block_options, **like}
+            options = {**block_options, **(first or {} if index == 0 else {}), **like}
             if rate:
                 options["drop_path"] = rate
             if not changes_width:
@@ -81,6 +90,8 @@ class Stage(Block, nn.Sequential):
             else:
                 made = block(out_channels, out_channels, **options)
             self.add_module(str(index), made)
+        if channels_last:
+            to_channels_last(self)
 
     def reset_parameters(self) -> None:
         """Initialise every block anew."""
@@ -89,6 +100,8 @@ class Stage(Block, nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H / stride, W / stride), rounded up."""
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         recompute = self.checkpoint and self.training and torch.is_grad_enabled()
         for block in self:
             x = run_checkpointed(block, x, use_reentrant=False) if recompute else block(x)
@@ -126,3 +139,8 @@ def _rates(drop_path: float | Sequence[float], num_blocks: int) -> list[float]:
     if len(rates) != num_blocks:
         raise ValueError(f"drop_path: {len(rates)} rates for {num_blocks} blocks")
     return rates
+
+
+def to_channels_last(module: nn.Module) -> None:
+    """Bring the weights of convolutions into that memory format, in place."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

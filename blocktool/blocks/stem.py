@@ -38,6 +38,7 @@ class Stem(Block):
             config.kernel_size,
             config.stride,
             config.padding,
+            bias=config.bias,
             norm=config.norm,
             act=config.act,
             device=device,

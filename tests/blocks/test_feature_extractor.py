@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 import torch
 from block_references import assert_same, copy_over, resnet_keys
 from torch import nn
-from zoo_stub import import_torchvision
+from zoo_stub import import_timm, import_torchvision
 
 from blocktool.blocks import (
     BottleneckBlock,
@@ -119,7 +121,8 @@ def test_short_form_with_everything() -> None:
         ({"out_indices": [3]}, r"out_indices\[0\]: 3 is not one of the 3 stages"),
         ({"out_indices": []}, "out_indices: there must be at least one"),
         ({"out_indices": [0], "head": HeadConfig()}, "out_indices: a model with a head gives no"),
-        ({"block": "residual"}, r"stages\[0\].block: must be a class, got 'residual'"),
+        ({"block": 5}, r"stages\[0\].block: must be a class or a block's name, got 5"),
+        ({"block": "residul"}, r"stages\[0\].block: unknown block 'residul'.*mean 'residual'"),
         ({"drop_path": 1.0}, "drop_path: drop_path must be at least 0 and below 1"),
         ({"blocks_per_stage": 0}, r"stages\[0\]: num_blocks must be a positive integer, got 0"),
         ({"num_stages": 0, "channels": [3]}, "stages: there must be at least one"),
@@ -228,3 +231,151 @@ def test_wrong_input() -> None:
     model = _built(FeatureExtractorConfig(stages=_stages({})))
     with pytest.raises(ShapeError, match=r"FeatureExtractor: expected \(B, C=3, H, W\)"):
         model(torch.zeros(1, 8, 8, 3, device="meta"))
+
+
+LONG: dict[str, Any] = {
+    "stem": {"out_channels": 16, "kernel_size": 3, "bias": True, "norm": None, "pool": None},
+    "stages": [
+        {"block": "bottleneck", "num_blocks": 2, "out_channels": 32, "groups": 2},
+        {"block": ResidualBlock, "num_blocks": 1, "out_channels": 64, "options": {"attn": "se"}},
+    ],
+    "head": {"num_classes": 5, "norm": "batch", "act": "relu"},
+}
+
+
+def test_long_form_as_a_mapping() -> None:
+    model = FeatureExtractor(LONG).eval()
+    assert isinstance(model.stages[0][0], BottleneckBlock)
+    assert model.stages[0][1].conv2.conv.groups == 2
+    assert model.stages[1][0].attn is not None
+    assert model.stem.conv.conv.bias is not None
+    assert [name for name, _ in model.head.named_children()] == ["norm", "act", "pool", "fc"]
+    assert model(torch.rand(2, 3, 32, 32)).shape == model.output_shape((2, 3, 32, 32)) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head": {"classes": 5}}, "head.classes: unknown; known: num_classes"),
+        ({"stages": [{"block": "conv"}]}, r"stages\[0\].num_blocks: missing"),
+        ({"heads": {}}, "heads: unknown; known: stages"),
+        ({"head": {"pool": "token"}}, "head: pool: 'token' needs positions with a class token"),
+        (
+            {"stem": None, "in_channels": 32, "positions": {"grid": 4}},
+            r"stages\[0\]: must keep 32 channels and stride 1: there is a class token",
+        ),
+        ({"positions": {"grid": 0}}, "positions: grid must be a positive integer, got 0"),
+    ],
+)
+def test_bad_long_form(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        _built({**LONG, **changes})
+
+
+VIT: dict[str, Any] = {
+    "stem": {
+        "out_channels": 32,
+        "kernel_size": 4,
+        "stride": 4,
+        "padding": 0,
+        "norm": None,
+        "act": None,
+        "pool": None,
+    },
+    "positions": {"grid": [4, 6]},
+    "stages": [
+        {"block": "transformer", "num_blocks": 1, "out_channels": 32, "stride": 1, "num_heads": 4},
+        {"block": "transformer", "num_blocks": 2, "out_channels": 32, "stride": 1, "num_heads": 4},
+    ],
+}
+
+
+def _timm_vit(**options: Any) -> nn.Module:
+    from timm.models.vision_transformer import VisionTransformer
+
+    sizes = {"img_size": (16, 24), "patch_size": 4, "embed_dim": 32, "depth": 3, "num_heads": 4}
+    return VisionTransformer(**sizes, dynamic_img_size=True, **options)
+
+
+def _vit_keys(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """timm's VisionTransformer, of three blocks, under the names of VIT."""
+    renamed = {}
+    for key, value in state.items():
+        key = re.sub(r"^blocks\.0\.", "stages.0.0.", key)
+        key = re.sub(r"^blocks\.([12])\.", lambda m: f"stages.1.{int(m[1]) - 1}.", key)
+        for theirs, ours in (
+            ("patch_embed.proj.", "stem.conv.conv."),
+            ("cls_token", "positions.class_token"),
+            ("pos_embed", "positions.positions"),
+            ("norm.", "head.norm."),
+            ("head.", "head.fc."),
+        ):
+            if key.startswith(theirs):
+                key = ours + key.removeprefix(theirs)
+                break
+        renamed[key] = value
+    return renamed
+
+
+@pytest.mark.parametrize("pool", ["token", "avg"])
+@pytest.mark.parametrize("size", [(16, 24), (24, 20)])
+def test_transformer_equals_timm(size: tuple[int, int], pool: str) -> None:
+    """Also where the positions are resampled to another size."""
+    import_timm()
+    # timm norms what it has pooled unless told otherwise.
+    theirs = _timm_vit(
+        num_classes=7, global_pool="token" if pool == "token" else "avg", fc_norm=False
+    )
+    ours = FeatureExtractor({**VIT, "head": {"num_classes": 7, "norm": "layer", "pool": pool}})
+    copy_over(ours, theirs, _vit_keys)
+    x = torch.linspace(-3, 3, 2 * 3 * size[0] * size[1]).sin().view(2, 3, *size)
+    assert_same(ours, theirs, x, _vit_keys, tolerance=2e-5)
+
+
+def test_maps_of_a_transformer_equal_timm() -> None:
+    import_timm()
+    theirs = _timm_vit(num_classes=0)
+    ours = FeatureExtractor(VIT).eval()
+    state = {k: v for k, v in _vit_keys(theirs.state_dict()).items() if "head" not in k}
+    ours.load_state_dict(state)
+    assert ours.feature_info == [(32, 4), (32, 4)]
+    for size in ((16, 24), (20, 32)):
+        x = torch.rand(2, 3, *size)
+        maps = ours(x)
+        assert [tuple(m.shape) for m in maps] == ours.output_shape(x.shape)
+        wanted = theirs.eval().forward_intermediates(x, indices=[0, 2], intermediates_only=True)
+        for mine, other in zip(maps, wanted, strict=True):
+            torch.testing.assert_close(mine, other)
+
+
+def test_positions_without_a_class_token_keep_the_map() -> None:
+    config = {**VIT, "positions": {"grid": [4, 6], "class_token": False}}
+    model = FeatureExtractor(config)
+    assert model.positions.class_token is None
+    x = torch.rand(1, 32, 4, 6)
+    wanted = x + model.positions.positions.transpose(1, 2).unflatten(2, (4, 6))
+    assert torch.equal(model.positions(x), wanted)
+    assert [tuple(m.shape) for m in model(torch.rand(1, 3, 16, 24))] == [(1, 32, 4, 6)] * 2
+
+
+def test_positions_are_resampled_in_a_program_of_any_size() -> None:
+    model = FeatureExtractor({**VIT, "head": {"norm": "layer", "pool": "token"}}).eval()
+    step = torch.export.Dim
+    sizes = {0: step("b"), 2: 4 * step("h"), 3: 4 * step("w")}
+    program = torch.export.export(model, (torch.rand(2, 3, 20, 28),), dynamic_shapes=(sizes,))
+    for size in ((16, 24), (20, 28), (32, 12)):
+        x = torch.rand(3, 3, *size)
+        torch.testing.assert_close(program.module()(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_channels_last() -> None:
+    config = {"num_stages": 2, "blocks_per_stage": 1, "channels": [3, 8, 16]}
+    plain = FeatureExtractor(config).eval()
+    last = FeatureExtractor(dataclasses.replace(plain.config, channels_last=True)).eval()
+    last.load_state_dict(plain.state_dict())
+    weights = [m.weight for m in last.modules() if isinstance(m, nn.Conv2d)]
+    assert all(w.is_contiguous(memory_format=torch.channels_last) for w in weights)
+    x = torch.rand(2, 3, 16, 16)
+    for mine, wanted in zip(last(x), plain(x), strict=True):
+        assert mine.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(mine, wanted)
