@@ -13,6 +13,7 @@ from blocktool.blocks import (
     DropPath,
     ResidualBlock,
     SelfAttention,
+    SEResidualBlock,
     Stage,
 )
 from blocktool.blocks.layers import drop_path_rates
@@ -125,6 +126,61 @@ def test_checkpointing_gives_the_same_gradients_for_less_memory() -> None:
         gradients.append([leaf.grad, *(parameter.grad for parameter in stage.parameters())])
     torch.testing.assert_close(gradients[0], gradients[1])
     assert saved[1] < saved[0] / 4
+
+
+def _measured_peak(stage: Stage, x: torch.Tensor) -> int:
+    """Bytes at the peak of forward and backward, by the profiler's memory events."""
+    from torch.profiler import ProfilerActivity, profile
+
+    stage.zero_grad(set_to_none=True)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        out = stage(x)
+        out.sum().backward()
+        del out
+    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
+    live = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        live += event.nbytes()
+        peak = max(peak, live)
+    return peak + sum(t.numel() * t.element_size() for t in (*stage.state_dict().values(), x))
+
+
+def test_checkpointing_saves_what_the_trace_predicts() -> None:
+    import blocktool
+
+    x = torch.rand(4, 32, 28, 28)
+    figures = []
+    for checkpoint in (False, True):
+        stage = Stage(ResidualBlock, 4, 32, 32, stride=1, checkpoint=checkpoint)
+        stage(x).sum().backward()  # what is allocated once
+        predicted = blocktool.summarize(stage, x, mode="training").totals.peak_live_bytes
+        figures.append((_measured_peak(stage, x), predicted))
+    (kept, kept_predicted), (saved, saved_predicted) = figures
+    assert saved < 0.6 * kept
+    assert kept_predicted == pytest.approx(kept, rel=0.02)
+    assert saved_predicted == pytest.approx(saved, rel=0.02)
+
+
+def test_the_first_block_may_have_options_of_its_own() -> None:
+    stage = Stage(BottleneckBlock, 3, 16, 32, stride=1, dilation=4, first={"dilation": 2})
+    assert [block.conv2.conv.dilation for block in stage] == [(2, 2), (4, 4), (4, 4)]
+    x = torch.zeros(1, 16, 9, 9)
+    assert stage(x).shape == stage.output_shape(x.shape) == (1, 32, 9, 9)
+
+
+def test_a_block_by_its_name() -> None:
+    stage = Stage("se-residual", 2, 8, 16, reduction=4)
+    assert [type(block) for block in stage] == [SEResidualBlock, SEResidualBlock]
+    with pytest.raises(ValueError, match=r"unknown block 'residul'.*did you mean 'residual'"):
+        Stage("residul", 2, 8, 16)
+
+
+def test_channels_last_for_weights_and_maps() -> None:
+    stage = Stage(ResidualBlock, 2, 8, 16, channels_last=True)
+    weights = [m.weight for m in stage.modules() if isinstance(m, nn.Conv2d)]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+    out = stage(torch.rand(2, 8, 6, 6))
+    assert out.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_drop_path_keeps_the_mean() -> None:
