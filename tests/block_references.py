@@ -70,6 +70,78 @@ def resnet_stage_keys(state: State) -> State:
     return renamed
 
 
+def resnetv2_keys(state: State) -> State:
+    """The state of timm's ResNetV2 under FeatureExtractor's names."""
+    renamed = _renamed(
+        state,
+        (r"^stem\.conv\.", "stem.conv.conv."),
+        (r"^norm\.", "head.norm."),
+        (r"^(stages\.\d)\.blocks\.", r"\1."),
+        (r"\.downsample\.conv\.", ".shortcut.conv."),
+        (r"\.norm1\.", ".norm."),
+        (r"\.norm([23])\.", r".conv\1.norm."),
+        (r"^(stages.*\.conv\d)\.(weight|bias)$", r"\1.conv.\2"),
+    )
+    # Its classifier is a 1x1 convolution.
+    renamed["head.fc.weight"] = renamed["head.fc.weight"].flatten(1)
+    return renamed
+
+
+def mobilenetv1_keys(state: State) -> State:
+    """The state of timm's MobileNetV1 under FeatureExtractor's names."""
+    return _renamed(
+        state,
+        (r"^conv_stem\.", "stem.conv.conv."),
+        (r"^bn1\.", "stem.conv.norm."),
+        (r"^classifier\.", "head.fc."),
+        (r"^blocks\.", "stages."),
+        (r"\.conv_dw\.", ".depthwise.conv."),
+        (r"\.bn1\.", ".depthwise.norm."),
+        (r"\.conv_pw\.", ".pointwise.conv."),
+        (r"\.bn2\.", ".pointwise.norm."),
+    )
+
+
+def timm_vit_keys(state: State) -> State:
+    """The state of timm's VisionTransformer under FeatureExtractor's names, in one stage."""
+    return _renamed(
+        state,
+        (r"^patch_embed\.proj\.", "stem.conv.conv."),
+        (r"^cls_token", "positions.class_token"),
+        (r"^pos_embed", "positions.positions"),
+        (r"^blocks\.", "stages.0."),
+        (r"^head\.", "head.fc."),
+        (r"^norm\.", "head.norm."),
+    )
+
+
+def torchvision_vit_keys(state: State) -> State:
+    """The state of torchvision's VisionTransformer under FeatureExtractor's names, in one stage."""
+    return _renamed(
+        state,
+        (r"^conv_proj\.", "stem.conv.conv."),
+        (r"^class_token", "positions.class_token"),
+        (r"^encoder\.pos_embedding", "positions.positions"),
+        (r"^encoder\.layers\.encoder_layer_", "stages.0."),
+        (r"^encoder\.ln\.", "head.norm."),
+        (r"^heads\.head\.", "head.fc."),
+        (r"\.ln_(\d)\.", r".norm\1."),
+        (r"\.self_attention\.in_proj_", ".attn.qkv."),
+        (r"\.self_attention\.out_proj\.", ".attn.proj."),
+        (r"\.mlp\.0\.", ".mlp.fc1."),
+        (r"\.mlp\.3\.", ".mlp.fc2."),
+    )
+
+
+def _renamed(state: State, *pairs: tuple[str, str]) -> State:
+    renamed = {}
+    for key, value in state.items():
+        for theirs, ours in pairs:
+            key = re.sub(theirs, ours, key)
+        renamed[key] = value
+    return renamed
+
+
 def conv_norm_act_keys(state: State) -> State:
     """The state of torchvision's Conv2dNormActivation or timm's ConvNormAct under ConvBlock's."""
     renamed = {re.sub(r"^0\.", "conv.", key): value for key, value in state.items()}
