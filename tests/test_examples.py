@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 import torch
-from block_references import (
+from block_keys import (
     State,
-    copy_over,
     mobilenetv1_keys,
     resnet_keys,
     resnetv2_keys,
     timm_vit_keys,
     torchvision_vit_keys,
 )
+from block_references import copy_over
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from zoo_stub import import_timm, import_torchvision

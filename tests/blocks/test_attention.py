@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from block_references import assert_same, copy_over, multihead_attention_keys
+from block_keys import multihead_attention_keys
+from block_references import assert_same, copy_over
 from torch import Tensor, nn
 from zoo_stub import import_timm, import_torchvision
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from block_references import assert_same, conv_norm_act_keys, copy_over
+from block_keys import conv_norm_act_keys
+from block_references import assert_same, copy_over
 from torch import nn
 from zoo_stub import import_timm, import_torchvision
 

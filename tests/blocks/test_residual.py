@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from block_references import assert_same, copy_over, resnet_stage_keys
+from block_keys import resnet_stage_keys
+from block_references import assert_same, copy_over
 from torch import nn
 from zoo_stub import import_timm, import_torchvision
 
