@@ -1,7 +1,8 @@
 """blocktool: what a vision block is, whether it holds, and how it runs.
 
 ``blocktool.trace(module, inputs)`` records one run without data; ``blocktool.summarize(module,
-inputs)`` says what the module is. Both are loaded, and torch with them, when they are first used.
+inputs)`` says what the module is, ``blocktool.quantize(module, inputs)`` gives an int8 copy with its
+error, size and speed. They are loaded, and torch with them, when they are first used.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 from blocktool._version import __version__
 
 if TYPE_CHECKING:
-    from blocktool.api import summarize, trace
+    from blocktool.api import quantize, summarize, trace
 
-__all__ = ["__version__", "summarize", "trace"]
+__all__ = ["__version__", "quantize", "summarize", "trace"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("summarize", "trace"):
+    if name in ("quantize", "summarize", "trace"):
         import blocktool.api
 
         # Over the subpackage of the same name, which importing the function has just bound here.
-        globals().update(summarize=blocktool.api.summarize, trace=blocktool.api.trace)
+        globals().update(
+            {each: getattr(blocktool.api, each) for each in ("quantize", "summarize", "trace")}
+        )
         return globals()[name]
     raise AttributeError(f"module 'blocktool' has no attribute '{name}'")
 

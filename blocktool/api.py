@@ -1,10 +1,11 @@
-"""The functions behind ``blocktool.trace`` and ``blocktool.summarize``."""
+"""The functions behind ``blocktool.trace``, ``blocktool.summarize`` and those of ``optimize``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from blocktool.analysis.summary import summarize_trace
+from blocktool.optimize.quantize import quantize
 from blocktool.results.summary import Summary
 from blocktool.results.trace import Mode
 from blocktool.trace.tracer import trace
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from blocktool.trace.inputs import Inputs
 
-__all__ = ["summarize", "trace"]
+__all__ = ["quantize", "summarize", "trace"]
 
 
 def summarize(

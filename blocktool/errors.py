@@ -9,6 +9,7 @@
     ├── InputError            inputs are missing, malformed or do not fit the module
     ├── ModuleError           the user's own module raised; carries the user's lines
     ├── TraceError            a module cannot be traced on any rung of the ladder
+    ├── OptimizationError     a module cannot be fused or quantized
     ├── ReportError           a saved report cannot be read
     └── OutputError           a result cannot be written
 
@@ -56,6 +57,10 @@ class ModuleError(BlocktoolError):
 
 class TraceError(BlocktoolError):
     """The module cannot be traced on any rung of the ladder."""
+
+
+class OptimizationError(BlocktoolError):
+    """A module cannot be fused or quantized as asked, or the result would not hold."""
 
 
 class ReportError(BlocktoolError):

@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
     "results": set(),
     "blocks": set(),
-    "optimize": {"blocks", "results"},
+    "optimize": {"blocks", "results", "targets", "trace"},
     "targets": {"blocks", "results"},
     "trace": {"targets", "blocks", "results"},
     "measure": {"targets", "blocks", "results"},

@@ -1,0 +1,123 @@
+"""Inputs to calibrate and evaluate with, drawn without touching the user's random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from blocktool.errors import InputError
+from blocktool.results.specs import TensorSpec
+from blocktool.trace.inputs import CallArguments, Inputs, call_arguments, materialized
+from blocktool.trace.structure import dtype_name, map_tensors
+
+RANDOM_BATCHES = 8
+"""How many batches are drawn to calibrate on, where none are given."""
+
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs with values: those to evaluate on (None where there are none), those to calibrate on.
+
+    ``doubt`` says what is wrong with the latter, where something is.
+    """
+
+    evaluation: CallArguments | None
+    calibration: Iterable[CallArguments]
+    doubt: str | None = None
+
+
+def samples(
+    inputs: Inputs, calibration: Iterable[Inputs] | None, like: torch.Tensor | None, random: bool
+) -> Samples:
+    """What to run the module on, on the device of ``like``; what has only a shape is drawn.
+
+    ``random`` is whether random batches stand in for a calibration that is not given.
+
+    Raises InputError for inputs that cannot be read, and a calibration without any.
+    """
+    device = torch.device("cpu") if like is None else like.device
+
+    def with_values(given: Inputs) -> CallArguments:
+        arguments = _in_dtype(call_arguments(given), like)
+        return materialized(arguments, device, None, with_values=True, requires_grad=False)
+
+    if calibration is not None:
+        batches = iter(calibration)
+        try:
+            first = with_values(next(batches))
+        except StopIteration:
+            raise InputError(
+                "calibration holds no inputs", hint="give at least one batch"
+            ) from None
+        evaluation = first if inputs is None else with_values(inputs)
+        doubt = "the error was measured on a batch of the calibration" if inputs is None else None
+        return Samples(evaluation, _chain(first, map(with_values, batches)), doubt)
+    if inputs is None:
+        return Samples(None, ())
+    if not random:
+        return Samples(with_values(inputs), ())
+    arguments = call_arguments(inputs)
+    if not _has_floating_spec(arguments):
+        doubt = "calibrated on the given inputs alone: pass calibration=[...] with real batches"
+        return Samples(with_values(arguments), (with_values(arguments),), doubt)
+    drawn = [with_values(arguments) for _ in range(RANDOM_BATCHES + 1)]
+    doubt = "calibrated on random inputs: pass calibration=[...] with real batches"
+    return Samples(drawn[0], drawn[1:], doubt)
+
+
+@contextmanager
+def own_random_numbers() -> Iterator[None]:
+    """A fixed seed inside, and the generators of all devices as they were afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(_SEED)
+        yield
+
+
+def called(module: nn.Module, arguments: CallArguments) -> Any:
+    """What the module gives for a copy of the arguments, without gradients, with fixed seed."""
+    own = copied(arguments)
+    with own_random_numbers(), torch.no_grad():
+        return module(*own.args, **own.kwargs)
+
+
+def copied(arguments: CallArguments) -> CallArguments:
+    """The same values in tensors of their own: a module may change its inputs in place."""
+
+    def change(value: Any) -> Any:
+        return map_tensors(value, lambda tensor: tensor.detach().clone())
+
+    return CallArguments(
+        tuple(map(change, arguments.args)),
+        {name: change(value) for name, value in arguments.kwargs.items()},
+    )
+
+
+def _chain(first: CallArguments, rest: Iterable[CallArguments]) -> Iterator[CallArguments]:
+    yield first
+    yield from rest
+
+
+def _has_floating_spec(arguments: CallArguments) -> bool:
+    values = [*arguments.args, *arguments.kwargs.values()]
+    return any(isinstance(value, TensorSpec) and "float" in value.dtype for value in values)
+
+
+def _in_dtype(arguments: CallArguments, like: torch.Tensor | None) -> CallArguments:
+    """What is given as a plain shape follows the module's dtype; tensors keep theirs."""
+
+    def change(value: Any) -> Any:
+        if like is None or not isinstance(value, TensorSpec) or value.dtype != "float32":
+            return value
+        return replace(value, dtype=dtype_name(like.dtype))
+
+    return CallArguments(
+        tuple(map(change, arguments.args)),
+        {name: change(value) for name, value in arguments.kwargs.items()},
+    )
