@@ -1,8 +1,8 @@
 """blocktool: what a vision block is, whether it holds, and how it runs.
 
 ``blocktool.trace(module, inputs)`` records one run without data; ``blocktool.summarize(module,
-inputs)`` says what the module is, ``blocktool.quantize(module, inputs)`` gives an int8 copy with its
-error, size and speed. They are loaded, and torch with them, when they are first used.
+inputs)`` says what the module is, ``blocktool.quantize(module, inputs)`` gives an int8 copy with
+its error, size and speed. They are loaded, and torch with them, when they are first used.
 """
 
 from __future__ import annotations
