@@ -32,6 +32,8 @@ def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
 
     with torch.no_grad():
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if not tensor.is_floating_point():
+                continue
             if name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight")):
                 draw(tensor, 0.3, 0.9)
             elif tensor.ndim == 1 or (tensor.numel() and tensor.min() == tensor.max()):

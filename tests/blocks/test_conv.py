@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from block_keys import conv_norm_act_keys
-from block_references import assert_same, copy_over
+from block_keys import State, conv_norm_act_keys, renamed
+from block_references import assert_same, copy_over, every_dtype, every_mode, randomize, waves
 from torch import nn
 from zoo_stub import import_timm, import_torchvision
 
@@ -14,8 +14,8 @@ from blocktool.blocks import ConvBlock, ShapeError
 X = torch.linspace(-2, 2, 2 * 8 * 9 * 10).sin().view(2, 8, 9, 10)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("training", [True, False])
+@every_dtype
+@every_mode
 @pytest.mark.parametrize(
     "options",
     [
@@ -23,6 +23,7 @@ X = torch.linspace(-2, 2, 2 * 8 * 9 * 10).sin().view(2, 8, 9, 10)
         {"kernel_size": 1, "stride": 2},
         {"kernel_size": 5, "dilation": 2, "groups": 4},
         {"kernel_size": 3, "padding": 0},
+        {"kernel_size": 3, "bias": True},
     ],
 )
 def test_equals_torchvision(options: dict[str, Any], training: bool, dtype: torch.dtype) -> None:
@@ -36,28 +37,60 @@ def test_equals_torchvision(options: dict[str, Any], training: bool, dtype: torc
     assert_same(ours, theirs, X.to(dtype), conv_norm_act_keys)
 
 
-def test_equals_timm() -> None:
+@every_dtype
+@every_mode
+@pytest.mark.parametrize(
+    ("options", "theirs"),
+    [
+        ({}, {}),
+        ({"stride": 2, "act": "silu"}, {"stride": 2, "act_layer": "silu"}),
+        (
+            {"groups": 4, "dilation": 2, "act": "gelu"},
+            {"groups": 4, "dilation": 2, "act_layer": "gelu"},
+        ),
+        ({"act": None}, {"apply_act": False}),
+    ],
+)
+def test_equals_timm(
+    options: dict[str, Any], theirs: dict[str, Any], training: bool, dtype: torch.dtype
+) -> None:
     import_timm()
     from timm.layers import ConvNormAct
 
-    ours, theirs = (
-        ConvBlock(8, 16, stride=2, act="silu"),
-        ConvNormAct(8, 16, 3, 2, act_layer="silu"),
-    )
-    copy_over(ours, theirs, conv_norm_act_keys)
-    assert_same(ours, theirs, X, conv_norm_act_keys)
+    ours, reference = ConvBlock(8, 16, **options, dtype=dtype), ConvNormAct(8, 16, 3, **theirs)
+    reference.to(dtype)
+    copy_over(ours, reference, conv_norm_act_keys)
+    ours.train(training), reference.train(training)
+    assert_same(ours, reference, X.to(dtype), conv_norm_act_keys)
 
 
-def test_preactivation_is_norm_act_conv() -> None:
-    block = ConvBlock(8, 16, 3, 2, order="nac").eval()
-    with torch.no_grad():
-        block.norm.weight.uniform_(0.5, 2.0)
-        block.norm.bias.uniform_(-1.0, 1.0)
-        block.norm.running_mean.uniform_(-1.0, 1.0)
-    conv = nn.Conv2d(8, 16, 3, 2, 1)
-    conv.load_state_dict(block.conv.state_dict())
-    reference = nn.Sequential(block.norm, nn.ReLU(), conv)
-    torch.testing.assert_close(block(X), reference(X), rtol=0, atol=0)
+@every_dtype
+@every_mode
+def test_preactivation_is_norm_act_conv(training: bool, dtype: torch.dtype) -> None:
+    block = ConvBlock(8, 16, 3, 2, order="nac", dtype=dtype).train(training)
+    reference = nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1))
+    reference.to(dtype).train(training)
+
+    def keys(state: State) -> State:
+        return renamed(state, (r"^0\.", "norm."), (r"^2\.", "conv."))
+
+    copy_over(block, reference, keys)
+    assert_same(block, reference, X.to(dtype), keys)
+
+
+@pytest.mark.parametrize("padding", [0, 1, (2, 0), "same", "valid"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("kernel_size", [2, 3, (4, 1)])
+def test_padding_is_torchs(kernel_size: Any, padding_mode: Any, padding: Any) -> None:
+    options = {"padding": padding, "padding_mode": padding_mode, "dilation": 2}
+    block = ConvBlock(8, 6, kernel_size, **options, norm=None, act=None)
+    reference = nn.Conv2d(8, 6, kernel_size, **options)
+    reference.load_state_dict(randomize(block).conv.state_dict())
+    wanted = reference(X)
+    assert torch.equal(block(X), wanted)
+    assert block.output_shape(X.shape) == wanted.shape
+    if padding == "same":
+        assert wanted.shape[2:] == X.shape[2:]
 
 
 @pytest.mark.parametrize(
@@ -150,3 +183,60 @@ def test_repr_says_what_matters() -> None:
     assert ConvBlock(3, 8).extra_repr() == "3, 8"
     assert "order='nac'" in repr(ConvBlock(3, 8, order="nac"))
     assert "None" not in repr(ConvBlock(3, 8, norm=None, act=None))
+
+
+@pytest.mark.parametrize(
+    ("options", "folded"),
+    [
+        ({}, True),
+        ({"bias": True, "groups": 2, "act": "silu"}, True),
+        ({"order": "nac"}, False),
+        ({"norm": "group"}, False),
+        ({"norm": ("batch", {"track_running_stats": False})}, False),
+        ({"norm": None}, False),
+    ],
+)
+@every_dtype
+def test_fuse_changes_no_value(options: dict[str, Any], folded: bool, dtype: torch.dtype) -> None:
+    block = randomize(ConvBlock(8, 16, **options, dtype=dtype)).eval()
+    x = X.to(dtype)
+    wanted, norm = block(x), block.norm
+    assert block.fuse() is block
+    assert (block.norm is None) == (folded or norm is None)
+    assert torch.equal(block(x), wanted) != folded  # folded weights round differently
+    tolerance = 1e-6 if dtype is torch.float32 else 1e-14
+    assert (block(x) - wanted).abs().max() <= tolerance * wanted.abs().max()
+    assert block.output_shape(x.shape) == wanted.shape
+    again = block(x)
+    assert torch.equal(block.fuse()(x), again)
+
+
+def test_fuse_needs_eval_mode() -> None:
+    block = ConvBlock(8, 16)
+    with pytest.raises(
+        ValueError, match=r"ConvBlock.fuse\(\) needs eval mode; call eval\(\) first"
+    ):
+        block.fuse()
+    assert block.norm is not None
+
+
+def test_samples_do_not_see_each_other_in_eval() -> None:
+    block = randomize(ConvBlock(8, 16, stride=2)).eval()
+    x = waves(5, 8, 9, 10)
+    alone = torch.cat([block(each[None]) for each in x])
+    torch.testing.assert_close(block(x), alone, rtol=1e-6, atol=1e-6)
+    changed = x.clone()
+    changed[2] += 1
+    assert torch.equal((block(changed) != block(x)).flatten(1).any(1), torch.arange(5) == 2)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_symmetric_kernels_are_equivariant_to_flips(dim: int) -> None:
+    block = randomize(ConvBlock(8, 16, 5)).eval()
+    with torch.no_grad():
+        block.conv.weight += block.conv.weight.flip(dim)
+    for dtype, tolerance in ((torch.float32, 1e-6), (torch.float64, 1e-14)):
+        block, x = block.to(dtype), waves(2, 8, 9, 10, dtype=dtype)
+        wanted = block(x).flip(dim)
+        assert (block(x.flip(dim)) - wanted).abs().max() <= tolerance * wanted.abs().max()
+    assert not torch.allclose(block(x.flip(5 - dim)), block(x).flip(5 - dim), atol=1e-2)
