@@ -74,8 +74,8 @@ class AttentionBlock(Block):
         """
         check_tokens_or_map(self, x.shape, self.in_channels)
         tokens, grid = to_tokens(x)
-        normed = tokens if self.norm is None else self.norm(tokens)
-        out = self.attn(normed, mask=mask, size=grid if size is None else size)
+        size = grid if size is None else size
+        out = self.attn(_normed(self.norm, tokens), mask=mask, size=size)
         out = tokens + _end(out, self.layer_scale, self.drop_path)
         return like_input(out, grid, x)
 
@@ -153,12 +153,17 @@ class TransformerBlock(Block):
         check_tokens_or_map(self, x.shape, self.in_channels)
         tokens, grid = to_tokens(x)
         size = grid if size is None else size
-        normed = tokens if self.norm1 is None else self.norm1(tokens)
-        out = self.attn(normed, mask=mask, size=size)
-        tokens = tokens + _end(out, self.layer_scale1, self.drop_path1)
-        normed = tokens if self.norm2 is None else self.norm2(tokens)
-        out = self.mlp(normed, size=size)
-        tokens = tokens + _end(out, self.layer_scale2, self.drop_path2)
+        # Without names for what is between, so that none of it is kept longer than it is needed.
+        tokens = tokens + _end(
+            self.attn(_normed(self.norm1, tokens), mask=mask, size=size),
+            self.layer_scale1,
+            self.drop_path1,
+        )
+        tokens = tokens + _end(
+            self.mlp(_normed(self.norm2, tokens), size=size),
+            self.layer_scale2,
+            self.drop_path2,
+        )
         return like_input(tokens, grid, x)
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
@@ -176,6 +181,10 @@ def _branch_end(
     """What a branch ends with, before it is added."""
     scale = None if layer_scale is None else LayerScale(dim, layer_scale, spatial=0, **like)
     return scale, DropPath(drop_path) if drop_path else None
+
+
+def _normed(norm: nn.Module | None, tokens: Tensor) -> Tensor:
+    return tokens if norm is None else norm(tokens)
 
 
 def _end(out: Tensor, scale: nn.Module | None, drop_path: nn.Module | None) -> Tensor:
