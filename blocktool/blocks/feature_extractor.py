@@ -25,7 +25,7 @@ from blocktool.blocks.residual import ResidualBlock
 from blocktool.blocks.shapes import check_map, check_map_shape
 from blocktool.blocks.stage import Stage, to_channels_last
 from blocktool.blocks.stem import Stem
-from blocktool.blocks.tokens import like_input
+from blocktool.blocks.tokens import Size
 
 
 class FeatureInfo(NamedTuple):
@@ -106,17 +106,24 @@ class FeatureExtractor(Block):
             x = x.contiguous(memory_format=torch.channels_last)
         if self.stem is not None:
             x = self.stem(x)
-        before = x
+        size = (x.shape[2], x.shape[3])
         if self.positions is not None:
             x = self.positions(x)
         maps: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)
             if self.head is None:
-                maps.append(x if x.ndim == 4 else _without_class_token(x, before))
+                maps.append(x if x.ndim == 4 else self._as_map(x, size))
         if self.head is not None:
             return self.head(x)  # type: ignore[no-any-return]
         return [maps[index] for index in self.out_indices]
+
+    def _as_map(self, tokens: Tensor, size: Size) -> Tensor:
+        """Tokens (B, 1 + H * W, C) without the class token, as (B, C, H, W)."""
+        out: Tensor = tokens[:, 1:].transpose(1, 2).unflatten(2, size)
+        if self.config.channels_last:
+            return out.contiguous(memory_format=torch.channels_last)
+        return out.contiguous()
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...] | list[tuple[int, ...]]:
         """The shape, or the list of shapes, that forward gives for this one, without running.
@@ -142,11 +149,6 @@ class FeatureExtractor(Block):
         if self.head is not None:
             return f"in_channels={self.in_channels}"
         return f"in_channels={self.in_channels}, out_indices={self.out_indices}"
-
-
-def _without_class_token(tokens: Tensor, before: Tensor) -> Tensor:
-    """Tokens (B, 1 + H * W, C) as a map of the size and memory format of the one they were."""
-    return like_input(tokens[:, 1:], (before.shape[2], before.shape[3]), before)
 
 
 @contextmanager
