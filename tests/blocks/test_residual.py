@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 from block_keys import resnet_stage_keys
-from block_references import assert_same, copy_over
+from block_references import assert_same, copy_over, every_dtype, every_mode, randomize, waves
 from torch import nn
 from zoo_stub import import_timm, import_torchvision
 
-from blocktool.blocks import BottleneckBlock, ResidualBlock, Stage
+from blocktool.blocks import BottleneckBlock, ResidualBlock, SEResidualBlock, Stage
 
 
 def _torchvision_stage(model: str, number: int, **options: Any) -> nn.Module:
@@ -34,52 +34,60 @@ def _stage(build: Callable[[], nn.Module], number: int) -> nn.Module:
     return stage
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("training", [True, False])
-def test_basic_stage_equals_torchvision(training: bool, dtype: torch.dtype) -> None:
-    theirs = _torchvision_stage("resnet18", 2).to(dtype).train(training)
-    ours = Stage(ResidualBlock, 2, 64, 128, dtype=dtype).train(training)
+@every_dtype
+@every_mode
+@pytest.mark.parametrize("number", [1, 2])
+def test_basic_stage_equals_torchvision(number: int, training: bool, dtype: torch.dtype) -> None:
+    theirs = _torchvision_stage("resnet18", number).to(dtype).train(training)
+    ours = Stage(ResidualBlock, 2, 64, 64 * number, stride=number, dtype=dtype).train(training)
     copy_over(ours, theirs, resnet_stage_keys)
-    x = torch.linspace(-3, 3, 2 * 64 * 15 * 10, dtype=dtype).sin().view(2, 64, 15, 10)
-    assert_same(ours, theirs, x, resnet_stage_keys)
+    assert_same(ours, theirs, waves(2, 64, 15, 10, dtype=dtype), resnet_stage_keys)
 
 
+@every_dtype
+@every_mode
 @pytest.mark.parametrize(
-    ("model", "options"),
+    ("model", "number", "options"),
     [
-        ("resnet50", {}),
-        ("resnext50_32x4d", {"groups": 32, "base_width": 4}),
-        ("wide_resnet50_2", {"base_width": 128}),
+        *(("resnet50", number, {}) for number in (1, 2, 3, 4)),
+        ("resnext50_32x4d", 2, {"groups": 32, "base_width": 4}),
+        ("wide_resnet50_2", 1, {"base_width": 128}),
     ],
 )
-def test_bottleneck_stage_equals_torchvision(model: str, options: dict[str, int]) -> None:
-    theirs = _torchvision_stage(model, 1)
-    ours = Stage(BottleneckBlock, 3, 64, 256, stride=1, **options)
-    copy_over(ours, theirs, resnet_stage_keys)
-    x = torch.linspace(-3, 3, 2 * 64 * 8 * 7).sin().view(2, 64, 8, 7)
-    for training in (True, False):
-        ours.train(training), theirs.train(training)
-        assert_same(ours, theirs, x, resnet_stage_keys)
+def test_bottleneck_stage_equals_torchvision(
+    model: str, number: int, options: dict[str, int], training: bool, dtype: torch.dtype
+) -> None:
+    # Two blocks: those that follow are like the second.
+    theirs = _torchvision_stage(model, number)[:2].to(dtype).train(training)
+    before, width = (64 if number == 1 else 128 * 2 ** (number - 1)), 128 * 2**number
+    stride = 1 if number == 1 else 2
+    ours = Stage(BottleneckBlock, 2, before, width, stride=stride, dtype=dtype, **options)
+    copy_over(ours.train(training), theirs, resnet_stage_keys)
+    assert_same(ours, theirs, waves(2, before, 8, 7, dtype=dtype), resnet_stage_keys)
 
 
+@every_dtype
+@every_mode
 @pytest.mark.parametrize(
     ("model", "block", "options"),
     [
         ("resnet50", BottleneckBlock, {}),
-        ("seresnet50", BottleneckBlock, {"attn": "se"}),
         ("resnet50d", BottleneckBlock, {"shortcut": "avg"}),
         ("resnet18d", ResidualBlock, {"shortcut": "avg"}),
+        ("seresnet18", SEResidualBlock, {}),
+        ("seresnet18", ResidualBlock, {"attn": "se"}),
+        ("seresnet50", BottleneckBlock, {"attn": "se"}),
+        ("seresnext50_32x4d", BottleneckBlock, {"attn": "se", "groups": 32, "base_width": 4}),
     ],
 )
-def test_stage_equals_timm(model: str, block: type, options: dict[str, Any]) -> None:
-    theirs = _timm_stage(model, 2)
+def test_stage_equals_timm(
+    model: str, block: type, options: dict[str, Any], training: bool, dtype: torch.dtype
+) -> None:
+    theirs = _timm_stage(model, 2)[:2].to(dtype).train(training)
     widths = (256, 512) if block is BottleneckBlock else (64, 128)
-    ours = Stage(block, len(theirs), *widths, **options)
+    ours = Stage(block, 2, *widths, dtype=dtype, **options).train(training)
     copy_over(ours, theirs, resnet_stage_keys)
-    x = torch.linspace(-3, 3, 2 * widths[0] * 7 * 6).sin().view(2, widths[0], 7, 6)
-    for training in (True, False):
-        ours.train(training), theirs.train(training)
-        assert_same(ours, theirs, x, resnet_stage_keys)
+    assert_same(ours, theirs, waves(2, widths[0], 7, 6, dtype=dtype), resnet_stage_keys)
 
 
 def test_dilation_equals_torchvision() -> None:
@@ -88,7 +96,7 @@ def test_dilation_equals_torchvision() -> None:
     ours = Stage(BottleneckBlock, 1, 512, 512, stride=1, dilation=2)
     keys = lambda state: {f"0.{k[2:]}": v for k, v in resnet_stage_keys(state).items()}  # noqa: E731
     copy_over(ours, theirs, keys)
-    assert_same(ours, theirs, torch.linspace(-3, 3, 512 * 36).sin().view(1, 512, 6, 6), keys)
+    assert_same(ours, theirs, waves(1, 512, 6, 6), keys)
 
 
 def test_stride_on_the_first_convolution() -> None:
@@ -117,6 +125,36 @@ def test_projects_where_the_shape_changes(
     x = torch.zeros(2, 16, *size)
     assert made.shortcut is not None
     assert made(x).shape == made.output_shape(x.shape)
+
+
+@pytest.mark.parametrize("activations", ["relu", "silu"])
+@pytest.mark.parametrize(
+    ("block", "options"),
+    [
+        (ResidualBlock, {}),
+        (ResidualBlock, {"stride": 2, "shortcut": "avg", "attn": "se", "layer_scale": 0.5}),
+        (BottleneckBlock, {"stride": 2, "stride_on": "1x1"}),
+        (BottleneckBlock, {"norm": "group", "attn": "se"}),
+    ],
+)
+def test_is_the_papers_formula(block: type, options: dict[str, Any], activations: Any) -> None:
+    made = randomize(block(16, act=activations, **options)).eval()
+    x = waves(2, 16, 8, 10)
+    convs = [module for name, module in made.named_children() if name.startswith("conv")]
+    act = {"relu": torch.relu, "silu": nn.functional.silu}[activations]
+    out = x
+    for conv in convs:
+        out = conv.norm(conv.conv(out))
+        out = out if conv is convs[-1] else act(out)
+    if made.attn is not None:
+        out = made.attn(out)
+    if made.layer_scale is not None:
+        out = out * made.layer_scale.gamma
+    shortcut = x
+    if made.shortcut is not None:
+        pooled = nn.functional.avg_pool2d(x, 2) if options.get("shortcut") == "avg" else x
+        shortcut = made.shortcut.norm(made.shortcut.conv(pooled))
+    torch.testing.assert_close(made(x), act(out + shortcut), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("block", [ResidualBlock, BottleneckBlock])
