@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING, Any
 from blocktool._version import __version__
 
 if TYPE_CHECKING:
-    from blocktool.api import quantize, summarize, trace
+    from blocktool.api import fuse, quantize, summarize, trace
 
-__all__ = ["__version__", "quantize", "summarize", "trace"]
+__all__ = ["__version__", "fuse", "quantize", "summarize", "trace"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("quantize", "summarize", "trace"):
+    if name in __all__:
         import blocktool.api
 
         # Over the subpackage of the same name, which importing the function has just bound here.
-        globals().update(
-            {each: getattr(blocktool.api, each) for each in ("quantize", "summarize", "trace")}
-        )
+        globals().update({each: getattr(blocktool.api, each) for each in blocktool.api.__all__})
         return globals()[name]
     raise AttributeError(f"module 'blocktool' has no attribute '{name}'")
 

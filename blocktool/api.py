@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blocktool.analysis.summary import summarize_trace
+from blocktool.optimize.fuse import fuse
 from blocktool.optimize.quantize import quantize
 from blocktool.results.summary import Summary
 from blocktool.results.trace import Mode
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from blocktool.trace.inputs import Inputs
 
-__all__ = ["quantize", "summarize", "trace"]
+__all__ = ["fuse", "quantize", "summarize", "trace"]
 
 
 def summarize(
