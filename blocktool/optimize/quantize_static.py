@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
@@ -101,24 +102,46 @@ def _export(module: nn.Module, arguments: CallArguments, name: str) -> tuple[Gra
 
     map_tensors((own.args, own.kwargs), note)
     failure: Exception | None = None
-    # Where the batch cannot be left free, as in a loop over it, it may still be exported as given.
-    for free_batch in (True, False):
+    # The quantizer knows additions and repeated modules by what strict export notes; where that
+    # fails, what is missing is noted afterwards. Where the batch cannot be left free, as in a loop
+    # over it, the module may still be exported as given.
+    for strict, free_batch in ((True, True), (True, False), (False, True), (False, False)):
         try:
             shapes = free.dynamic_shapes(module, own.args, own.kwargs) if free_batch else None
             with torch.no_grad():
                 program = torch.export.export(
-                    module, own.args, own.kwargs, dynamic_shapes=shapes, strict=False
+                    module, own.args, own.kwargs, dynamic_shapes=shapes, strict=strict
                 )
             graph = program.module()
             assert isinstance(graph, GraphModule)
+            _note_sources(graph)
             return graph, bool(program.range_constraints)
         except Exception as error:
-            failure = failure or error
+            failure = error
     assert failure is not None
     raise OptimizationError(
         f"{name} cannot be exported: {one_line(failure)}",
         hint='static int8 needs torch.export; kind="dynamic" and "weight-only" do not',
     ) from failure
+
+
+def _note_sources(graph: GraphModule) -> None:
+    """Note the call that each node comes from, where the export has not.
+
+    Without it the quantizer takes two calls of one module, a shared ReLU say, for a single one.
+    """
+    additions = (torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor)
+    for node in graph.graph.nodes:
+        stack = node.meta.get("nn_module_stack")
+        if node.op != "call_function" or not stack or "source_fn_stack" in node.meta:
+            continue
+        call, (_, kind) = list(stack.items())[-1]
+        if str(kind).startswith("torch.nn.modules."):
+            source: Any = getattr(nn, str(kind).rpartition(".")[2], None)
+            if source is not None:
+                node.meta["source_fn_stack"] = [(call, source)]
+        elif node.target in additions:
+            node.meta["source_fn_stack"] = [(node.name, operator.add)]
 
 
 def _quantizer(device: torch.device, skipped: Set[str]) -> Any:
