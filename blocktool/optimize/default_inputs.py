@@ -9,8 +9,9 @@ from typing import Any
 from torch import nn
 
 from blocktool.blocks.block import Block
-from blocktool.errors import InputError, TargetError
-from blocktool.targets.catalog import CATALOG, block_target
+from blocktool.blocks.feature_extractor import FeatureExtractor
+from blocktool.errors import InputError
+from blocktool.targets.catalog import CATALOG
 from blocktool.targets.inputs import parse_inputs, with_batch
 from blocktool.trace.inputs import CallArguments, Inputs, call_arguments
 
@@ -47,9 +48,8 @@ def _of_block(block: Block) -> Inputs | None:
     path = f"{type(block).__module__}:{type(block).__qualname__}"
     for entry in CATALOG.values():
         if entry.path == path:
-            try:
-                inputs = block_target(entry, block.arguments).inputs
-            except TargetError:  # arguments that no configuration can write
-                return None
+            inputs = entry.default_inputs(block.arguments)
             return inputs and with_batch(inputs, _BATCH)
+    if isinstance(block, FeatureExtractor):
+        return (_BATCH, block.in_channels, 224, 224)
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import nn
@@ -32,11 +31,6 @@ class FoldNorm:
     def parts(self) -> tuple[FusedPart, ...]:
         """The norm and the layer that has taken it."""
         return (FusedPart(self.kind, self.norm, self.layer),)
-
-    def touched(self, root: nn.Module) -> Iterator[nn.Module]:
-        """Layer and norm."""
-        yield root.get_submodule(self.layer)
-        yield root.get_submodule(self.norm)
 
     def apply(self, root: nn.Module) -> nn.Module:
         """Change the layer's weights and put what is left in the norm's place."""

@@ -72,7 +72,7 @@ def fuse(module: nn.Module, inputs: Inputs = None, *, verify: bool = True) -> Fu
     with torch_preserved(), own_random_numbers():
         arguments = _arguments(module, inputs)
         found = plan(_copy(module, name), arguments, name)
-        unverified = _unverified(module, verify)
+        unverified = _unverified(module, verify, found.steps)
         steps, refused = found.steps, found.refused
         errors: tuple[OutputError, ...] = ()
         if unverified is None:
@@ -132,7 +132,9 @@ def _applied(module: nn.Module, steps: Sequence[Step]) -> nn.Module:
     return module
 
 
-def _unverified(module: nn.Module, verify: bool) -> str | None:
+def _unverified(module: nn.Module, verify: bool, steps: Sequence[Step]) -> str | None:
+    if not steps:
+        return "nothing was changed"
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         return "the module is on meta, without values"
     return None if verify else "not asked for"
@@ -172,7 +174,7 @@ def _verified(
 def _errors(
     module: nn.Module, arguments: CallArguments, steps: Sequence[Step], name: str
 ) -> tuple[OutputError, ...]:
-    """The errors with the module's own values, and with random ones where something was changed.
+    """The errors with the module's own values, and with random ones.
 
     Raises Differs.
     """
@@ -181,21 +183,13 @@ def _errors(
     # Copies are run, so that what is returned has not been called.
     own = differences(original, changed, arguments, TOLERANCES[working_dtype(module)])
     original, arguments = in_float32(_copy(module, name), arguments)
-    touched = [inner for step in steps for inner in _touched(step, original)]
-    randomize(dict.fromkeys(touched))
+    randomize(original)
     changed = _applied(copy.deepcopy(original), steps)
     drawn = differences(original, changed, arguments, TOLERANCES[working_dtype(original)])
     return tuple(
         OutputError(output, error, random)
         for (output, error), (_, random) in zip(own, drawn, strict=True)
     )
-
-
-def _touched(step: Step, root: nn.Module) -> tuple[nn.Module, ...]:
-    try:
-        return tuple(step.touched(root))
-    except AttributeError:  # inside a module that an earlier step makes of what it touches
-        return ()
 
 
 def _params(record: OpTrace) -> int:

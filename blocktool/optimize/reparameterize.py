@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from blocktool.blocks.block import Block
 from blocktool.optimize.flow import Flow, has_hooks, replace_everywhere
 from blocktool.optimize.steps import Found
-from blocktool.optimize.weights import is_layer
 from blocktool.results.optimize import FusedPart, RefusedPart
 from blocktool.trace.limits import one_line
 
@@ -35,12 +32,6 @@ class Merge:
     def parts(self) -> tuple[FusedPart, ...]:
         """The module and its method."""
         return (FusedPart("reparameterized", self.path, f"{self.method}()"),)
-
-    def touched(self, root: nn.Module) -> Iterator[nn.Module]:
-        """The layers and norms inside."""
-        for module in root.get_submodule(self.path).modules():
-            if is_layer(module) or isinstance(module, _BatchNorm):
-                yield module
 
     def apply(self, root: nn.Module) -> nn.Module:
         """Merge, and put a new module, if one is returned, in the old one's place."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,13 +49,6 @@ class Rewrite:
     packs: tuple[tuple[str, ...], ...]
     fixed: Mapping[str, Any]
     parts: tuple[FusedPart, ...] = ()
-
-    def touched(self, root: nn.Module) -> Iterator[nn.Module]:
-        """The parent, for its own parameters, and the layers."""
-        parent = root.get_submodule(self.parent)
-        yield parent
-        for name in (*self.scales, *(name for pack in self.packs for name in pack)):
-            yield parent.get_submodule(name)
 
     def apply(self, root: nn.Module) -> nn.Module:
         """Put the module with the new forward in the old one's place.
@@ -183,9 +176,9 @@ def checked(
     on_meta = any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
     if on_meta:
         trial = trial.to_empty(device="cpu")
-        randomize(trial.modules(), weights=True)
+        randomize(trial, weights=True)
     trial, call = in_float32(trial, varied(call))
-    randomize(replace(rewrite, parent="").touched(trial))
+    randomize(trial)
     try:
         new, parts = rewritten(copy.deepcopy(trial), rewrite)
         differences(trial, copy.deepcopy(new), call, TOLERANCES[working_dtype(trial)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import nn
@@ -26,11 +25,6 @@ class FoldScale:
     def parts(self) -> tuple[FusedPart, ...]:
         """The factors and the layer that has taken them."""
         return (FusedPart("layer_scale", self.scale, self.layer),)
-
-    def touched(self, root: nn.Module) -> Iterator[nn.Module]:
-        """Layer and factors."""
-        yield root.get_submodule(self.layer)
-        yield root.get_submodule(self.scale)
 
     def apply(self, root: nn.Module) -> nn.Module:
         """Change the layer's weights; an Identity takes the place of the factors."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,10 +20,6 @@ class Step(Protocol):
 
     def apply(self, root: nn.Module) -> nn.Module:
         """Make the change in place; returns the root, which is a new one if it was replaced."""
-        ...
-
-    def touched(self, root: nn.Module) -> Iterator[nn.Module]:
-        """The modules of ``root`` (before the change) whose tensors the change computes with."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,7 +39,7 @@ def working_dtype(module: nn.Module) -> torch.dtype:
 def differences(
     original: nn.Module, changed: nn.Module, arguments: CallArguments, tolerance: float
 ) -> tuple[tuple[str | None, float], ...]:
-    """The relative error of every output, by name.
+    """The relative error of every output, by name; NaN for one without any finite value.
 
     Raises Differs where one is above ``tolerance``, the outputs have another structure, or the
     changed module fails.
@@ -56,8 +56,8 @@ def differences(
         (name, _relative(wanted, tensor))
         for (name, wanted), (_, tensor) in zip(expected, got, strict=True)
     )
-    worst = max((error for _, error in errors), default=0.0)
-    if not worst <= tolerance:
+    worst = max((error for _, error in errors if not math.isnan(error)), default=0.0)
+    if worst > tolerance:
         allowed = f"of the largest magnitude (tolerance {tolerance:.0e})"
         raise Differs(f"the outputs differ by {worst:.1e} {allowed}")
     return errors
@@ -78,7 +78,7 @@ def _relative(wanted: Tensor, got: Tensor) -> float:
     if not same.all():
         return math.inf
     if not finite.any():
-        return 0.0
+        return math.nan
     error = float((wanted[finite] - got[finite]).abs().max())
     if math.isnan(error):
         return math.inf
@@ -101,32 +101,32 @@ def _full_precision() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def randomize(modules: Iterable[nn.Module], *, weights: bool = False) -> None:
-    """Draw statistics, affine parameters and factors of these modules anew, in place.
+def randomize(module: nn.Module, *, weights: bool = False) -> None:
+    """Draw running statistics, affine parameters and factors anew, in place.
 
     As constructed they are ones and zeros (1e-6 in ConvNeXt's factors), with which a wrong fold
-    would not show. Weights are drawn with ``weights``, or where they are all zero.
+    would not show; so would weights that are all zero, as at the end of a residual branch. Other
+    weights are drawn with ``weights``, and buffers then are zeros.
     """
     with own_random_numbers(), torch.no_grad():
-        for module in modules:
-            for name, tensor in (
-                *module.named_parameters(recurse=False),
-                *module.named_buffers(recurse=False),
-            ):
+        for name, tensor in module.named_parameters():
+            if tensor.is_floating_point():
                 _draw(name, tensor, weights)
+        for name, buffer in module.named_buffers():
+            if "running_" in name and buffer.is_floating_point():
+                _draw(name, buffer, weights)
+            elif weights:
+                buffer.zero_()  # an index that is valid everywhere
 
 
 def _draw(name: str, tensor: Tensor, weights: bool) -> None:
-    if not tensor.is_floating_point():
-        if weights:
-            tensor.zero_()  # an index that is valid everywhere
-    elif name.endswith(("bias", "running_mean")) and tensor.ndim <= 1:
+    if name.endswith(("bias", "running_mean")) and tensor.ndim <= 1:
         tensor.uniform_(-0.5, 0.5)
     elif tensor.numel() == max(tensor.shape, default=1):
         tensor.uniform_(0.5, 1.5)
     elif weights or not tensor.any():
         fan_in = tensor.numel() // tensor.shape[0]
-        tensor.normal_(0, math.sqrt(2 / max(fan_in, 1)))
+        tensor.normal_(0, math.sqrt(2 / max(fan_in, 1)))  # https://arxiv.org/abs/1502.01852
 
 
 def in_float32(module: nn.Module, arguments: CallArguments) -> tuple[nn.Module, CallArguments]:
