@@ -126,7 +126,7 @@ class Heads(Block):
         if (kv is None) == (context is None):
             raise ValueError(f"{name}: give context or kv{'' if kv is None else ', not both'}")
         if kv is not None:
-            self._check_batch("kv", "heads, M, head_dim", kv[0], x)
+            self._check_kv(*kv, x)
             return kv
         assert context is not None
         check_tokens(self, context.shape, self.kv_dim, "context")
@@ -139,6 +139,19 @@ class Heads(Block):
             reason = f"B: {what} has {given.shape[0]}, x has {x.shape[0]} (dim 0)"
             expected = f"{what} (B={x.shape[0]}, {rest})"
             raise shape_error(self, expected, given.shape, reason=reason)
+
+    def _check_kv(self, k: Tensor, v: Tensor, x: Tensor) -> None:
+        # Attention on CPU believes what it is given, and would read past the end of the values.
+        heads, head_dim = self.num_kv_heads, self.head_dim
+        for name, given in (("keys", k), ("values", v)):
+            if given.ndim != 4 or given.shape[1] != heads or given.shape[3] != head_dim:
+                expected = f"{name} (B, heads={heads}, M, head_dim={head_dim})"
+                hint = "kv is what project_kv of this block gives"
+                raise shape_error(self, expected, given.shape, hint=hint)
+        self._check_batch("kv", f"heads={heads}, M, head_dim={head_dim}", k, x)
+        if not torch.compiler.is_compiling() and v.shape != k.shape:
+            reason = f"the keys are {tuple(k.shape)}"
+            raise shape_error(self, "values of the keys' shape", v.shape, reason=reason)
 
     def _in_heads(self, x: Tensor) -> Tensor:
         """(B, N, heads * head_dim) -> (B, heads, N, head_dim), with stride 1 within a head."""
@@ -167,6 +180,14 @@ class Heads(Block):
 
     def _fitting_mask(self, mask: Tensor, q: Tensor, k: Tensor) -> Tensor:
         """The mask in the queries' type. Raises ShapeError unless it can be broadcast."""
+        if mask.dtype is not torch.bool and not mask.is_floating_point():
+            # Ones and zeros would be added, and hide nothing.
+            raise ValueError(
+                f"{type(self).__name__}: a mask is boolean, True keeps, or a float that is added; "
+                f"got {mask.dtype}, try mask.bool()"
+            )
+        while mask.ndim < 2:  # which attention does not broadcast itself
+            mask = mask[None]
         if not torch.compiler.is_compiling():
             wanted = (q.shape[0], self.num_heads, q.shape[2], k.shape[2])
             if error := self._mask_error(tuple(mask.shape), wanted):
