@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from blocktool.blocks.attention import MultiHeadAttention, SelfAttention
     from blocktool.blocks.block import Block
     from blocktool.blocks.config import (
+        ConfigurationError,
         FeatureExtractorConfig,
         HeadConfig,
         PositionConfig,
         StageConfig,
         StemConfig,
     )
+    from blocktool.blocks.configuration import from_config, to_config
     from blocktool.blocks.conv import ConvBlock
     from blocktool.blocks.conv_variants import DepthwiseSeparableConv, DilatedConv, GroupedConv
     from blocktool.blocks.cross_attention import CrossAttention
@@ -68,6 +70,9 @@ _HOMES = {
     "LayerNorm2d": "layers",
     "LayerScale": "layers",
     "ShapeError": "shapes",
+    "ConfigurationError": "config",
+    "from_config": "configuration",
+    "to_config": "configuration",
 }
 
 __all__ = [
@@ -100,6 +105,9 @@ __all__ = [
     "LayerNorm2d",
     "LayerScale",
     "ShapeError",
+    "ConfigurationError",
+    "from_config",
+    "to_config",
 ]
 
 
