@@ -2,51 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from blocktool.render.columns import Cell, Column, layout
-from blocktool.render.styled import ASCII, UNICODE, Glyphs, Line, clean, to_text, wrap
+from blocktool.render.styled import ASCII, UNICODE, Line, clean, to_text, wrap
 from blocktool.render.view import View
-from blocktool.results.listing import ListedBlock, ListedOption, Listing
+from blocktool.results.listing import ListedBlock, ListedConfig, ListedOption, Listing
+
+_HINT = "blocktool summary NAME [OPTION=VALUE ...] tells what a block is."
 
 
 def render(listing: Listing, view: View) -> str:
-    """Every block with its options and their defaults; a single block with a table of them."""
-    glyphs = UNICODE if view.unicode else ASCII
+    """Every block with its options and their defaults, under the heading of its group, then the
+    configurations; a single one with a table of its options."""
+    if len(listing.blocks) + len(listing.configs) == 1:
+        alone = [_block_alone(block, view) for block in listing.blocks]
+        alone += [_config_alone(config, view) for config in listing.configs]
+        return to_text(alone[0], color=view.color)
     lines: list[Line] = []
-    for block in listing.blocks:
-        lines += [*_block(block, view, glyphs, alone=len(listing.blocks) == 1), []]
+    for group, blocks in groupby(listing.blocks, lambda block: block.group):
+        lines += [_heading(group or "other packages", view), []]
+        for block in blocks:
+            lines += [*_block(block, view), []]
+    if listing.configs:
+        lines += [_heading("configurations", view), []]
     for config in listing.configs:
-        summary = wrap(clean(config.summary, unicode=view.unicode), view.width - 4)
-        lines.append([(clean(config.path, unicode=view.unicode), "bold")])
-        lines += [*([("    " + line, "dim")] for line in summary), []]
-    if len(listing.blocks) > 1:
-        hint = "blocktool summary NAME [OPTION=VALUE ...] tells what a block is."
-        lines += [[(line, "dim")] for line in wrap(hint, view.width)]
-    elif lines:
-        lines.pop()
+        lines += [*_config(config, view), []]
+    lines += [[(line, "dim")] for line in wrap(_HINT, view.width)]
     return to_text(lines, color=view.color)
 
 
-def _block(block: ListedBlock, view: View, glyphs: Glyphs, *, alone: bool) -> list[Line]:
+def _heading(text: str, view: View) -> Line:
+    return [(clean(text.capitalize(), unicode=view.unicode), "cyan")]
+
+
+def _block(block: ListedBlock, view: View) -> list[Line]:
     def plain(text: str) -> str:
         return clean(text, unicode=view.unicode)
 
-    lines: list[Line] = [[(plain(block.name), "bold"), (f"  {plain(block.summary)}", "")]]
-    if not alone:
-        options = " ".join(_short(option) for option in block.options)
-        return lines + [[("    " + line, "dim")] for line in wrap(plain(options), view.width - 4)]
-    lines.append([(plain(block.path), "dim")])
-    if block.input:
-        lines.append([(f"default input {plain(block.input)}", "dim")])
-    columns = [
-        Column("Option", [Cell(plain(option.name)) for option in block.options]),
-        Column(
-            "Default", [Cell(plain(_default(option))) for option in block.options], shrink_to=10
-        ),
-        Column(
-            "Type", [Cell(plain(option.type), "cyan") for option in block.options], shrink_to=10
-        ),
+    options = " ".join(_short(option) for option in block.options)
+    return [
+        [("  " + plain(block.name), "bold"), (f"  {plain(block.summary)}", "")],
+        *_dim(plain(options), view),
     ]
-    return [*lines, [], *layout(columns, view.width, glyphs)]
+
+
+def _config(config: ListedConfig, view: View) -> list[Line]:
+    path = clean(config.path, unicode=view.unicode)
+    return [[("  " + path, "bold")], *_dim(clean(config.summary, unicode=view.unicode), view)]
+
+
+def _dim(text: str, view: View) -> list[Line]:
+    return [[("      " + line, "dim")] for line in wrap(text, view.width - 6)]
+
+
+def _block_alone(block: ListedBlock, view: View) -> list[Line]:
+    def plain(text: str) -> str:
+        return clean(text, unicode=view.unicode)
+
+    lines: list[Line] = [
+        [(plain(block.name), "bold"), (f"  {plain(block.summary)}", "")],
+        [(plain(block.path), "dim")],
+    ]
+    if block.inputs:
+        what = "default input" if len(block.inputs) == 1 else "default inputs"
+        lines.append([(f"{what} {plain(' '.join(block.inputs))}", "dim")])
+    return [*lines, [], *_options("Option", block.options, view)]
+
+
+def _config_alone(config: ListedConfig, view: View) -> list[Line]:
+    def plain(text: str) -> str:
+        return clean(text, unicode=view.unicode)
+
+    summary = wrap(plain(config.summary), view.width)
+    return [
+        [(plain(config.path), "bold")],
+        *([(line, "dim")] for line in summary),
+        [],
+        *_options("Key", config.options, view),
+    ]
+
+
+def _options(title: str, options: Sequence[ListedOption], view: View) -> list[Line]:
+    def plain(text: str) -> str:
+        return clean(text, unicode=view.unicode)
+
+    columns = [
+        Column(title, [Cell(plain(option.name)) for option in options]),
+        Column("Default", [Cell(plain(_default(option))) for option in options], shrink_to=10),
+        Column("Type", [Cell(plain(option.type), "cyan") for option in options], shrink_to=10),
+    ]
+    return layout(columns, view.width, UNICODE if view.unicode else ASCII)
 
 
 def _short(option: ListedOption) -> str:

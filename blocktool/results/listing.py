@@ -23,22 +23,29 @@ class ListedOption:
 class ListedBlock:
     """A block of the catalog: its name as a target, what it is, and where it is defined.
 
-    ``input`` is the default input with ``{name}`` for an argument, None where there is none.
+    ``group`` is what it is listed under, None for another package's. ``inputs`` are the default
+    inputs: ``{name}`` stands for an argument, ``{name|other}`` for the first that is not null; an
+    input in which all are null is left out.
     """
 
     name: str
+    group: str | None
     summary: str
     path: str
-    input: str | None
+    inputs: tuple[str, ...]
     options: tuple[ListedOption, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ListedConfig:
-    """A YAML configuration that lies at hand, and its first comment."""
+    """A YAML configuration that lies at hand, its first comment, and its dotted keys.
+
+    The keys' values are their defaults: ``KEY=VALUE`` on the command line overrides them.
+    """
 
     path: str
     summary: str
+    options: tuple[ListedOption, ...]
 
 
 @dataclass(frozen=True, slots=True)

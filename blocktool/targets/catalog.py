@@ -8,125 +8,172 @@ the entry-point group ``blocktool.blocks``; an entry point is named like the blo
 from __future__ import annotations
 
 import difflib
-import importlib
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from blocktool.errors import ModuleError, TargetError
-from blocktool.results.specs import TensorSpec
-from blocktool.targets.parameters import ArgumentProblem, Parameter, check_arguments
-from blocktool.targets.signatures import callable_parameters, class_parameters
-from blocktool.targets.target import Target
+from blocktool.blocks.names import BLOCK_PATHS
+from blocktool.errors import TargetError
+from blocktool.targets.entry import BlockEntry
 
-if TYPE_CHECKING:
-    from torch import nn
+__all__ = ["BLOCKS_GROUP", "CATALOG", "BlockEntry", "find_block"]
 
 BLOCKS_GROUP = "blocktool.blocks"
 
-
-@dataclass(frozen=True, kw_only=True)
-class BlockEntry:
-    """A block of the catalog.
-
-    ``path`` is the import path of the class (``"blocktool.blocks.conv:ConvBlock"``), ``summary``
-    one line about it, ``arguments`` what its constructor gets unless something else is said, and
-    ``input`` the default input, in which ``{name}`` stands for an argument
-    (``"1x{in_channels}x56x56"``); None where there is none.
-    """
-
-    name: str
-    path: str
-    summary: str = ""
-    arguments: Mapping[str, object] = field(default_factory=dict)
-    input: str | None = None
-
-    @property
-    def parameters(self) -> Mapping[str, Parameter]:
-        """The constructor's arguments in its order, with the entry's own values as defaults.
-
-        Another package's class is imported for it. Raises TargetError where that fails.
-        """
-        if self.path.startswith("blocktool."):
-            parameters = class_parameters(self.path)
-        else:
-            parameters = callable_parameters(self.load())
-        return {
-            name: Parameter(name, parameter.type, False, self.arguments[name])
-            if name in self.arguments
-            else parameter
-            for name, parameter in parameters.items()
-        }
-
-    def load(self) -> Callable[..., nn.Module]:
-        """Import the class. Raises TargetError where that fails (another package's, that is)."""
-        module, _, name = self.path.partition(":")
-        try:
-            found = importlib.import_module(module)
-            for part in name.split("."):
-                found = getattr(found, part)
-        except Exception as error:
-            if self.path.startswith("blocktool."):
-                raise
-            from blocktool.targets.user_code import describe_exception, user_frames
-
-            raise TargetError(
-                f"block '{self.name}' ({self.path}) cannot be imported: "
-                f"{describe_exception(error)}",
-                details=user_frames(error),
-            ) from error
-        return found  # type: ignore[return-value]
+_CONVOLUTION, _ATTENTION, _RESIDUAL = "convolution", "attention", "residual"
 
 
+def _entry(name: str, group: str, summary: str, *inputs: str, **arguments: object) -> BlockEntry:
+    """A block of ours; ``arguments`` are what a name alone stands for."""
+    return BlockEntry(
+        name=name,
+        path=BLOCK_PATHS[name],
+        summary=summary,
+        group=group,
+        arguments=arguments,
+        inputs=inputs,
+    )
+
+
+# The sizes are those of a network for 224x224 images in which the block is at home. Blocks that
+# take maps as well as tokens get a map: their windows and convolutions need one.
 _ENTRIES = (
-    BlockEntry(
-        name="conv",
-        path="blocktool.blocks.conv:ConvBlock",
-        summary="convolution, norm, activation",
-        arguments={"in_channels": 64, "out_channels": 64},
-        input="1x{in_channels}x56x56",
+    _entry(
+        "conv",
+        _CONVOLUTION,
+        "convolution, norm, activation",
+        "1x{in_channels}x56x56",
+        in_channels=64,
+        out_channels=64,
     ),
-    BlockEntry(
-        name="self-attention",
-        path="blocktool.blocks.attention:SelfAttention",
-        summary="multi-head self-attention over a map or tokens, in windows if asked",
-        arguments={"channels": 256},
-        input="1x{channels}x14x14",
+    _entry(
+        "depthwise-separable",
+        _CONVOLUTION,
+        "convolution within each channel, then 1x1 across them (MobileNet)",
+        "1x{in_channels}x56x56",
+        in_channels=64,
+        out_channels=128,
     ),
-    BlockEntry(
-        name="residual",
-        path="blocktool.blocks.residual:ResidualBlock",
-        summary="basic block of ResNet: two 3x3 convolutions and a shortcut",
-        arguments={"in_channels": 64},
-        input="1x{in_channels}x56x56",
+    _entry(
+        "grouped-conv",
+        _CONVOLUTION,
+        "convolution in groups of channels, which it can shuffle (ShuffleNet)",
+        "1x{in_channels}x56x56",
+        in_channels=128,
+        out_channels=128,
+        groups=32,
     ),
-    BlockEntry(
-        name="bottleneck",
-        path="blocktool.blocks.residual:BottleneckBlock",
-        summary="bottleneck of ResNet and ResNeXt: 1x1, 3x3, 1x1 and a shortcut",
-        arguments={"in_channels": 256},
-        input="1x{in_channels}x56x56",
+    _entry(
+        "dilated-conv",
+        _CONVOLUTION,
+        "convolution with holes: sees further at the same cost",
+        "1x{in_channels}x28x28",
+        in_channels=256,
+        out_channels=256,
     ),
-    BlockEntry(
-        name="se",
-        path="blocktool.blocks.squeeze_excite:SqueezeExcite",
-        summary="squeeze-and-excitation: a gate for each channel",
-        arguments={"channels": 256},
-        input="1x{channels}x56x56",
+    _entry(
+        "multi-head-attention",
+        _ATTENTION,
+        "attention of tokens to themselves, or to a context of width kv_dim",
+        "1x196x{dim}",
+        "context=1x64x{kv_dim}",
+        dim=384,
     ),
-    BlockEntry(
-        name="se-residual",
-        path="blocktool.blocks.residual:ResidualBlock",
-        summary="basic block with squeeze-and-excitation at the end of its branch",
-        arguments={"in_channels": 64, "attn": "se"},
-        input="1x{in_channels}x56x56",
+    _entry(
+        "self-attention",
+        _ATTENTION,
+        "multi-head self-attention over a map or tokens, in windows if asked",
+        "1x{channels}x14x14",
+        channels=256,
+    ),
+    _entry(
+        "cross-attention",
+        _ATTENTION,
+        "attention of a map or tokens to a context of its own width",
+        "1x196x{channels}",
+        "context=1x64x{context_channels|channels}",
+        channels=256,
+    ),
+    _entry(
+        "feed-forward",
+        _ATTENTION,
+        "two linear layers at each position: plain, gated, or with a convolution",
+        "1x{dim}x14x14",
+        dim=256,
+    ),
+    _entry(
+        "attention-block",
+        _ATTENTION,
+        "norm, self-attention and a shortcut, to stand between convolutional blocks",
+        "1x{channels}x14x14",
+        channels=256,
+    ),
+    _entry(
+        "transformer",
+        _ATTENTION,
+        "block of ViT: attention and feed-forward network, each with norm and shortcut",
+        "1x{dim}x14x14",
+        dim=384,
+    ),
+    _entry(
+        "residual",
+        _RESIDUAL,
+        "basic block of ResNet: two 3x3 convolutions and a shortcut",
+        "1x{in_channels}x56x56",
+        in_channels=64,
+    ),
+    _entry(
+        "bottleneck",
+        _RESIDUAL,
+        "bottleneck of ResNet and ResNeXt: 1x1, 3x3, 1x1 and a shortcut",
+        "1x{in_channels}x56x56",
+        in_channels=256,
+    ),
+    _entry(
+        "preact",
+        _RESIDUAL,
+        "basic block of ResNet-v2: norm and activation before each convolution",
+        "1x{in_channels}x56x56",
+        in_channels=64,
+    ),
+    _entry(
+        "preact-bottleneck",
+        _RESIDUAL,
+        "bottleneck of ResNet-v2: norm and activation before each convolution",
+        "1x{in_channels}x56x56",
+        in_channels=256,
+    ),
+    _entry(
+        "se",
+        _RESIDUAL,
+        "squeeze-and-excitation: a gate for each channel",
+        "1x{channels}x56x56",
+        channels=256,
+    ),
+    _entry(
+        "se-residual",
+        _RESIDUAL,
+        "basic block with squeeze-and-excitation at the end of its branch",
+        "1x{in_channels}x56x56",
+        in_channels=64,
     ),
 )
 
 CATALOG: Mapping[str, BlockEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 """The built-in blocks by name, in the order of a listing."""
+
+# What the field calls them, where it is not the name of the class.
+_ALSO_KNOWN_AS = {
+    "mha": "multi-head-attention",
+    "ffn": "feed-forward",
+    "mlp": "feed-forward",
+    "basicblock": "residual",
+    "depthwise": "depthwise-separable",
+    "separableconv": "depthwise-separable",
+    "encoder": "transformer",
+    "vit": "transformer",
+    "senet": "se-residual",
+}
 
 
 def find_block(name: str) -> BlockEntry:
@@ -142,79 +189,13 @@ def find_block(name: str) -> BlockEntry:
     # What people write who know the class: SelfAttention, self_attention, residual_block.
     spellings = {entry.path.rpartition(":")[2].lower(): entry.name for entry in reversed(_ENTRIES)}
     spellings |= {spelling.removesuffix("block"): block for spelling, block in spellings.items()}
-    spellings |= {known: known for known in CATALOG}
+    spellings |= _ALSO_KNOWN_AS | {known: known for known in CATALOG}
     wanted = name.lower().replace("_", "-")
-    close = difflib.get_close_matches(wanted, spellings, n=1) or difflib.get_close_matches(
-        wanted.replace("-", ""), spellings, n=1
-    )
+    exact = [spelling for spelling in (wanted, wanted.replace("-", "")) if spelling in spellings]
+    close = exact or difflib.get_close_matches(wanted, spellings, n=1)
+    close = close or difflib.get_close_matches(wanted.replace("-", ""), spellings, n=1)
     hint = f"did you mean {spellings[close[0]]}?" if close else f"blocks: {', '.join(CATALOG)}"
     raise TargetError(f"unknown block '{name}'", hint=hint)
-
-
-def block_target(entry: BlockEntry, arguments: Mapping[str, object]) -> Target:
-    """The block with these constructor arguments, as YAML gives them.
-
-    Raises TargetError for an argument that the block does not take, one that it needs, and a value
-    of the wrong type; ``Target.build()`` for values that do not go together.
-    """
-    given = {**entry.arguments, **check_block_arguments(entry, arguments)}
-    return Target(
-        name=entry.name,
-        source="catalog",
-        build=lambda: _build(entry, given),
-        inputs=_default_inputs(entry, given),
-    )
-
-
-def check_block_arguments(entry: BlockEntry, arguments: Mapping[str, object]) -> dict[str, object]:
-    """The arguments as the types that the block's constructor wants.
-
-    Raises TargetError for the first one that does not fit.
-    """
-    try:
-        return check_arguments(arguments, entry.parameters)
-    except ArgumentProblem as problem:
-        raise TargetError(_word(entry.name, problem), hint=problem.hint) from None
-
-
-def _word(name: str, problem: ArgumentProblem) -> str:
-    if problem.kind == "unknown":
-        return f"{name} takes no argument '{problem.name}'"
-    if problem.kind == "missing":
-        return f"{name} needs the argument '{problem.name}'"
-    return f"{name}: argument '{problem.name}' must be {problem.wanted}, got {problem.got}"
-
-
-def _build(entry: BlockEntry, arguments: Mapping[str, object]) -> nn.Module:
-    make = entry.load()
-    try:
-        return make(**arguments)
-    except Exception as error:
-        from blocktool.targets.user_code import describe_exception, user_frames
-
-        if not entry.path.startswith("blocktool."):
-            raise ModuleError(
-                f"{entry.name}: the constructor failed: {describe_exception(error)}",
-                details=user_frames(error),
-            ) from error
-        if not isinstance(error, (ValueError, TypeError)):
-            raise
-        raise TargetError(f"{entry.name}: {str(error).splitlines()[0]}") from error
-
-
-def _default_inputs(
-    entry: BlockEntry, arguments: Mapping[str, object]
-) -> tuple[TensorSpec, ...] | None:
-    if entry.input is None:
-        return None
-    from blocktool.targets.inputs import parse_input
-
-    defaults = {name: parameter.default for name, parameter in entry.parameters.items()}
-    values = {**defaults, **arguments}
-    sizes = {name: values.get(name) for name in re.findall(r"{(\w+)}", entry.input)}
-    if not all(isinstance(size, int) and size > 0 for size in sizes.values()):
-        return None  # the constructor will say what is wrong with it
-    return (parse_input(entry.input.format_map(sizes)),)
 
 
 def _third_party(name: str) -> BlockEntry | None:

@@ -1,49 +1,62 @@
-"""YAML configurations: a FeatureExtractor, described in a file.
+"""YAML configurations: a backbone, a stage or a block, described in a file.
 
-::
+Which of them it is, its keys tell. With ``stages``, a FeatureExtractor::
 
     input: 1x3x224x224        # or a list; 1x<in_channels>x224x224 when left out
-    in_channels: 3
-    drop_path: 0.1
     stem: {out_channels: 64}
     stages:
       - {block: bottleneck, num_blocks: 3, out_channels: 256, stride: 1, groups: 32}
       - ...
     head: {num_classes: 1000}
 
-The keys are the fields of the dataclasses in :mod:`blocktool.blocks.config`; ``block`` is a name
-of the catalog, and whatever else a stage says goes to the block's constructor. Everything is
-checked before torch is imported.
+whose keys are the fields of the dataclasses in :mod:`blocktool.blocks.config`; whatever else a
+stage says goes to its blocks. With ``num_blocks``, one Stage::
+
+    {block: bottleneck, num_blocks: 3, in_channels: 64, out_channels: 256, stride: 1, groups: 32}
+
+and else a block with the arguments of its constructor::
+
+    {block: conv, in_channels: 64, out_channels: 64, norm: [group, {num_groups: 8}]}
+
+``block`` is a name of the catalog, or an import path (``package.module:Class``, ``file.py:Class``);
+norms, activations and the like may be import paths too. :func:`blocktool.blocks.to_config` writes
+such mappings. Everything is checked before torch is imported, unless it is another's block.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import re
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blocktool.blocks.config import (
     ConfigurationError,
     FeatureExtractorConfig,
     HeadConfig,
+    PositionConfig,
     StageConfig,
     StemConfig,
-    format_path,
 )
-from blocktool.errors import ConfigError, InputError, TargetError
+from blocktool.errors import InputError, ModuleError, TargetError
 from blocktool.results.specs import TensorSpec
-from blocktool.targets.catalog import BlockEntry, find_block
-from blocktool.targets.parameters import ArgumentProblem, Parameter, check_arguments, show_value
-from blocktool.targets.signatures import dataclass_parameters
+from blocktool.targets.config_block import NamedBlock, named_block
+from blocktool.targets.config_source import ConfigSource
+from blocktool.targets.parameters import Parameter
+from blocktool.targets.references import load_references
+from blocktool.targets.signatures import class_parameters, dataclass_parameters
 from blocktool.targets.target import Target
-from blocktool.targets.yaml_file import KeyPath, YamlFile
+from blocktool.targets.yaml_file import KeyPath
 
 if TYPE_CHECKING:
-    from blocktool.blocks import FeatureExtractor
+    from torch import nn
 
-_MANAGED = ("in_channels", "out_channels", "channels", "stride")  # of a block: set by its stage
+_SECTIONS = {"stem": StemConfig, "positions": PositionConfig, "head": HeadConfig}
+_STAGE = "blocktool.blocks.stage:Stage"
+_INPUT = Parameter("input", str | list[str] | None, required=False)
+_BLOCK = Parameter("block", str, required=True)
+
+Read = tuple[dict[str, Any], list[NamedBlock], tuple[TensorSpec, ...] | None]
+"""A checked configuration as blocktool.blocks.from_config takes it, its blocks, its inputs."""
 
 
 def load_config(path: str, overrides: Sequence[tuple[str, object]] = ()) -> Target:
@@ -53,152 +66,120 @@ def load_config(path: str, overrides: Sequence[tuple[str, object]] = ()) -> Targ
     checked; a section that is not there (``head``) is made.
 
     Raises ConfigError, naming file, line and key, or the override, for whatever is wrong with
-    them; ``Target.build()`` does so too, for values that do not go together.
+    them; ``Target.build()`` does so too, for values that do not go together, and raises ModuleError
+    for what another's block raises.
     """
-    source = _Source(path)
+    source = ConfigSource(path)
     for key, value in overrides:
         source.override(key, value)
-    config, entries, inputs = _read_model(source)
+    values, blocks, inputs = _reader(source)(source)
     return Target(
         name=path,
         source="config",
-        build=lambda: _build(source, config, entries),
+        build=lambda: _build(source, values, blocks),
         inputs=inputs,
     )
 
 
-class _Source:
-    """The values of a configuration and where each came from."""
-
-    def __init__(self, path: str) -> None:
-        self.file = YamlFile(path)
-        self.values = self.file.values
-        self._overridden: dict[KeyPath, str] = {}
-
-    def override(self, key: str, value: object) -> None:
-        """Set the value at a dotted key."""
-        said = f"{key}={show_value(value)}"
-        *parents, last = key.split(".")
-        container: Any = self.values
-        path: KeyPath = ()
-        for name in parents:
-            part = self._part(container, path, name, said)
-            path = (*path, part)
-            if isinstance(container, dict) and container.get(name) is None:
-                container[name] = {}
-                self._overridden[path] = said
-            container = container[part]
-        part = self._part(container, path, last, said)
-        container[part] = value
-        self._overridden[(*path, part)] = said
-
-    def _part(self, container: Any, path: KeyPath, name: str, said: str) -> str | int:
-        where = format_path(path)
-        if isinstance(container, dict):
-            return name
-        if not isinstance(container, list):
-            raise ConfigError(
-                f"{self.file.name}: {said}: {where} has no keys", hint=f"{where} is one value"
-            )
-        if not re.fullmatch(r"-?\d{1,9}", name):
-            raise ConfigError(
-                f"{self.file.name}: {said}: '{name}' is not an index of {where}",
-                hint=f"{where} is a list: {'.'.join(map(str, path))}.0 is its first item",
-            )
-        index = int(name)
-        if not -len(container) <= index < len(container):
-            raise ConfigError(
-                f"{self.file.name}: {said}: {where} has no item {index}",
-                hint=f"it has {len(container)}, counted from 0",
-            )
-        return index % len(container)
-
-    def error(self, path: KeyPath, reason: str, hint: str | None = None) -> ConfigError:
-        """The error for the value at ``path``: in which line it is, or by what override."""
-        key = format_path(path)
-        for length in range(len(path), 0, -1):
-            said = self._overridden.get(path[:length])
-            if said is not None:
-                return ConfigError(f"{self.file.name}: {said}: {key}: {reason}", hint=hint)
-        return ConfigError(f"{self.file.name}:{self.file.line(path)}: {key}: {reason}", hint=hint)
-
-    def check(
-        self, path: KeyPath, values: Mapping[str, object], parameters: Mapping[str, Parameter]
-    ) -> dict[str, Any]:
-        """The values of a section as the types that are wanted."""
-        try:
-            return check_arguments(values, parameters)
-        except ArgumentProblem as problem:
-            reasons = {
-                "unknown": "unknown key",
-                "missing": "missing",
-                "type": f"must be {problem.wanted}, got {problem.got}",
-            }
-            raise self.error((*path, problem.name), reasons[problem.kind], problem.hint) from None
+def _reader(source: ConfigSource) -> Callable[[ConfigSource], Read]:
+    """How to read it, by its keys."""
+    for key, reader in (("stages", _read_model), ("num_blocks", _read_stage)):
+        if key in source.values:
+            return reader
+    if "block" in source.values:
+        return _read_block
+    for key in source.values:
+        close = difflib.get_close_matches(key, ("stages", "num_blocks", "block"), n=1, cutoff=0.8)
+        if close:
+            raise source.error((key,), "unknown key", f"did you mean {close[0]}?")
+    raise source.error(
+        (),
+        "neither 'stages' nor 'block' is there",
+        "a network has 'stages:', a stage 'block:' and 'num_blocks:', a block 'block:'",
+    )
 
 
-def _read_model(
-    source: _Source,
-) -> tuple[FeatureExtractorConfig, list[BlockEntry], tuple[TensorSpec, ...]]:
-    """The configuration, the block of each stage, and the default inputs."""
-    checked = source.check((), source.values, _model_parameters())
+def _read_model(source: ConfigSource) -> Read:
+    section = dict[str, Any]
+    checked = source.check(
+        (),
+        source.values,
+        {
+            "input": _INPUT,
+            **dataclass_parameters(FeatureExtractorConfig),
+            **{name: Parameter(name, section | None, required=False) for name in _SECTIONS},
+            "stages": Parameter("stages", list[section], required=True),
+        },
+    )
     said = checked.pop("input", None)
-    for name, section in (("stem", StemConfig), ("head", HeadConfig)):
+    for name, cls in _SECTIONS.items():
         if checked.get(name) is not None:
-            checked[name] = section(
-                **source.check((name,), checked[name], dataclass_parameters(section))
-            )
+            checked[name] = source.check((name,), checked[name], dataclass_parameters(cls))
     if not checked["stages"]:
         raise source.error(("stages",), "there must be at least one")
-    stages, entries = [], []
-    for index, values in enumerate(checked.pop("stages")):
-        stage, entry = _read_stage(source, ("stages", index), values)
-        stages.append(stage)
-        entries.append(entry)
-    config = FeatureExtractorConfig(stages=tuple(stages), **checked)
-    return config, entries, _read_inputs(source, said, config.in_channels)
-
-
-def _model_parameters() -> dict[str, Parameter]:
-    parameters = dataclass_parameters(FeatureExtractorConfig)
-    section = dict[str, Any]
-    return {
-        "input": Parameter("input", str | list[str] | None, required=False),
-        **parameters,
-        "stem": Parameter("stem", section | None, required=False),
-        "head": Parameter("head", section | None, required=False),
-        "stages": Parameter("stages", list[section], required=True),
-    }
-
-
-def _read_stage(
-    source: _Source, path: KeyPath, values: Mapping[str, object]
-) -> tuple[StageConfig, BlockEntry]:
     own = dataclass_parameters(StageConfig)
     del own["options"]
-    own["block"] = Parameter("block", str, required=True)
+    blocks = []
+    for index, values in enumerate(checked["stages"]):
+        checked["stages"][index], block = _check_stage(source, ("stages", index), values, own)
+        blocks.append(block)
+    in_channels = checked.get("in_channels", FeatureExtractorConfig.in_channels)
+    return checked, blocks, _inputs(source, said, TensorSpec((1, max(in_channels, 1), 224, 224)))
+
+
+def _read_stage(source: ConfigSource) -> Read:
+    own = {"input": _INPUT, **class_parameters(_STAGE)}
+    checked, block = _check_stage(source, (), source.values, own)
+    said = checked.pop("input", None)
+    usual = TensorSpec((1, max(checked["in_channels"], 1), 56, 56))
+    return checked, [block], _inputs(source, said, usual)
+
+
+def _check_stage(
+    source: ConfigSource,
+    path: KeyPath,
+    values: Mapping[str, object],
+    own: Mapping[str, Parameter],
+) -> tuple[dict[str, Any], NamedBlock]:
+    """A stage's keys, and its block. ``own`` are those that are not its blocks'."""
+    own = {**own, "block": _BLOCK}
     if not isinstance(values.get("block"), str):
         source.check(path, {key: values[key] for key in own if key in values}, own)
-    try:
-        entry = find_block(str(values["block"]))
-        parameters = entry.parameters
-    except TargetError as error:
-        raise source.error((*path, "block"), error.message, error.hint) from None
-    for_block = {k: p for k, p in parameters.items() if k not in _MANAGED and k not in own}
-    checked = source.check(path, values, {**own, **for_block})
-    # The class itself is imported when the model is built; until then its name stands for it.
-    stage = {name: checked.pop(name) for name in own if name in checked}
-    return StageConfig(**stage, options=checked), entry
+    block = named_block(source, (*path, "block"), str(values["block"])).in_stage()
+    # The stage's own keys first, in every listing of what is known.
+    known = {**own, **block.parameters_for(values), **own}
+    checked = source.check(path, values, known)
+    checked["block"] = block.maker()
+    if checked.get("first"):
+        first = block.parameters_for(checked["first"])
+        optional = {
+            name: Parameter(name, each.type, False, each.default) for name, each in first.items()
+        }
+        checked["first"] = source.check((*path, "first"), checked["first"], optional)
+    return checked, block
 
 
-def _read_inputs(
-    source: _Source, said: str | list[str] | None, in_channels: int
-) -> tuple[TensorSpec, ...]:
+def _read_block(source: ConfigSource) -> Read:
+    name = source.values["block"]
+    if not isinstance(name, str):
+        source.check((), {"block": name}, {"block": _BLOCK})
+    block = named_block(source, ("block",), str(name))
+    known = {**block.parameters_for(source.values), "input": _INPUT, "block": _BLOCK}
+    checked = source.check((), source.values, known)
+    said = checked.pop("input", None)
+    checked["block"] = block.maker()
+    inputs = _inputs(source, said, None) or block.default_inputs(checked)
+    return checked, [block], inputs
+
+
+def _inputs(
+    source: ConfigSource, said: str | list[str] | None, usual: TensorSpec | None
+) -> tuple[TensorSpec, ...] | None:
     from blocktool.targets.inputs import parse_inputs
 
     texts = [said] if isinstance(said, str) else said
     if not texts:
-        return (TensorSpec((1, in_channels, 224, 224)),)
+        return None if usual is None else (usual,)
     try:
         return parse_inputs(texts)
     except InputError as error:
@@ -206,24 +187,25 @@ def _read_inputs(
 
 
 def _build(
-    source: _Source, config: FeatureExtractorConfig, entries: Sequence[BlockEntry]
-) -> FeatureExtractor:
-    from blocktool.blocks import FeatureExtractor
+    source: ConfigSource, values: Mapping[str, Any], blocks: Sequence[NamedBlock]
+) -> nn.Module:
+    from blocktool.blocks import from_config
+    from blocktool.targets.user_code import describe_exception, user_frames
 
-    stages = []
-    for stage, entry in zip(config.stages, entries, strict=True):
-        block = entry.load()
-        preset = {key: v for key, v in entry.arguments.items() if key not in _MANAGED}
-        if preset:
-            block = functools.partial(block, **preset)
-        stages.append(dataclasses.replace(stage, block=block))
+    def wrap(path: KeyPath, error: TargetError) -> TargetError:
+        return source.error(path, error.message, error.hint, error.details)
+
+    loaded = load_references(values, wrap)
+    foreign = not all(block.is_ours for block in blocks)
     try:
-        return FeatureExtractor(dataclasses.replace(config, stages=tuple(stages)))
+        return from_config(loaded)
     except ConfigurationError as error:
-        path = error.path
-        # "num_blocks must be positive" lies with the key that it names.
-        named = re.match(r"\w+", error.reason)
-        if named and source.file.has((*path, named[0])):
-            path = (*path, named[0])
-        reason = error.reason.splitlines()[0].removeprefix(f"{path[-1]} ")
-        raise source.error(path, reason) from error
+        details = user_frames(error.__cause__) if foreign and error.__cause__ else ()
+        raise source.refusal(error.path, error.reason, details) from error
+    except Exception as error:
+        if not foreign:
+            raise
+        raise ModuleError(
+            f"{source.file.name}: a block's constructor failed: {describe_exception(error)}",
+            details=user_frames(error),
+        ) from error

@@ -43,7 +43,7 @@ def import_target(name: str, arguments: Mapping[str, object]) -> Target:
         found: Any = _only_class(module, reference)
         name = f"{name}:{found.__name__}"
     else:
-        found = _attribute(module, reference, attr)
+        found = find_attribute(module, reference, attr)
     inputs = _own_inputs(found, name)
     if _is_instance(found):
         if arguments:
@@ -103,7 +103,8 @@ def _split(name: str) -> tuple[str, str | None]:
     return reference, attr or None
 
 
-def _attribute(module: ModuleType, reference: str, attr: str) -> object:
+def find_attribute(module: ModuleType, reference: str, attr: str) -> object:
+    """A dotted attribute of a module. Raises TargetError, with a suggestion, where it is not."""
     found: Any = module
     seen = reference
     for part in attr.split("."):

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from blocktool.targets.references import is_reference
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -83,7 +85,7 @@ def convert(value: object, parameter: Parameter) -> object:
     """``value``, as YAML gives it, as the type that the parameter wants.
 
     An integer serves as a float, a list becomes the tuple that is asked for; nothing else is
-    converted. What can only be made in Python (a callable) fits no value.
+    converted. Where a callable is wanted, an import path stands for it, and stays one.
 
     Raises ArgumentProblem for a value of another type, or a word that is none of the choices.
     """
@@ -91,6 +93,12 @@ def convert(value: object, parameter: Parameter) -> object:
 
     if parameter.type is Any:
         return value
+    if _takes_callable(parameter.type):
+        if is_reference(value):
+            return value
+        match value:
+            case [str() as factory, dict() as arguments] if is_reference(factory):
+                return factory, arguments
     try:
         return msgspec.convert(value, _yaml_type(parameter.type))
     except (msgspec.ValidationError, RecursionError):
@@ -121,6 +129,10 @@ def _yaml_type(wanted: Any) -> Any:
     if origin is tuple:
         return tuple[tuple(m if m is Ellipsis else _yaml_type(m) for m in members)]  # type: ignore[misc]
     return dict[str, Any] if _is_mapping(wanted) else wanted
+
+
+def _takes_callable(wanted: Any) -> bool:
+    return any(map(_is_callable, (wanted, *typing.get_args(wanted))))
 
 
 def _is_callable(wanted: Any) -> bool:
@@ -157,8 +169,9 @@ def _spell_parts(wanted: Any) -> list[str]:
     if origin is Literal:
         return [repr(member) for member in members]
     if origin in (typing.Union, types.UnionType):
-        known = [member for member in members if not _is_callable(member)]
-        return [part for member in known for part in _spell_parts(member)]
+        return [part for member in members for part in _spell_parts(member)]
+    if _is_callable(wanted):
+        return ["an import path"]
     if _is_mapping(wanted):
         return ["{...}"]
     if origin in (tuple, list):

@@ -94,7 +94,8 @@ def _block_target(name: str, values: dict[str, object]) -> Target:
         from blocktool.targets.loading import no_file
 
         raise no_file(name, hint=_KINDS)
-    from blocktool.targets.catalog import block_target, find_block
+    from blocktool.targets.block import block_target
+    from blocktool.targets.catalog import find_block
 
     try:
         entry = find_block(name)

@@ -58,6 +58,14 @@ def callable_parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
     }
 
 
+def takes_any_keyword(function: Callable[..., Any]) -> bool:
+    """Whether a callable takes arguments that its signature does not name."""
+    import inspect
+
+    parameters = inspect.signature(function).parameters.values()
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
 @functools.cache
 def class_parameters(path: str) -> Mapping[str, Parameter]:
     """The arguments of a class of blocktool, ``"blocktool.blocks.conv:ConvBlock"``.

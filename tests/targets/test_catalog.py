@@ -12,9 +12,24 @@ import torch
 from conftest import Project
 from torch import nn
 
+from blocktool.blocks.names import BLOCK_PATHS
 from blocktool.errors import ModuleError, TargetError
 from blocktool.results.specs import TensorSpec
-from blocktool.targets.catalog import CATALOG, BlockEntry, block_target, find_block
+from blocktool.targets.block import block_target
+from blocktool.targets.catalog import CATALOG, BlockEntry, find_block
+from blocktool.targets.target import Target
+
+
+def _runs(target: Target) -> bool:
+    """Whether it takes its own default inputs and gives what it promises."""
+    with torch.device("meta"):
+        block: Any = target.build()
+        first, *named = target.inputs
+        out = block(
+            torch.empty(first.shape), **{each.name: torch.empty(each.shape) for each in named}
+        )
+    return tuple(out.shape) == block.output_shape(first.shape)
+
 
 every_entry = pytest.mark.parametrize("entry", CATALOG.values(), ids=CATALOG.keys())
 
@@ -22,10 +37,7 @@ every_entry = pytest.mark.parametrize("entry", CATALOG.values(), ids=CATALOG.key
 @every_entry
 def test_name_works_alone(entry: BlockEntry) -> None:
     target = block_target(find_block(entry.name), {})
-    with torch.device("meta"):
-        block = target.build()
-        out = block(torch.empty(target.inputs[0].shape))
-    assert tuple(out.shape) == block.output_shape(target.inputs[0].shape)
+    assert _runs(target)
     assert (target.name, target.source) == (entry.name, "catalog")
     assert target.build() is not target.build()
 
@@ -46,6 +58,47 @@ def test_parameters_are_those_of_the_class(entry: BlockEntry) -> None:
         assert not parameter.required  # the entry gives what the class requires
 
 
+def test_names_are_those_of_the_library_and_in_its_order() -> None:
+    assert {name: entry.path for name, entry in CATALOG.items()} == dict(BLOCK_PATHS)
+    assert list(CATALOG) == list(BLOCK_PATHS)
+    groups = [entry.group for entry in CATALOG.values()]
+    assert groups == sorted(groups, key=["convolution", "attention", "residual"].index)
+
+
+MAIN_OPTIONS = [
+    ("conv", {"stride": 2, "norm": "layer", "act": "silu"}),
+    ("conv", {"in_channels": 3, "order": "nac", "padding": "same"}),
+    ("depthwise-separable", {"stride": 2, "depth_multiplier": 2, "mid_act": False}),
+    ("grouped-conv", {"groups": 4, "shuffle": True}),
+    ("dilated-conv", {"dilation": [2, 4]}),
+    ("multi-head-attention", {"dim": 512, "num_heads": 16, "num_kv_heads": 4}),
+    ("multi-head-attention", {"kv_dim": 768, "qk_norm": "rms"}),
+    ("self-attention", {"window": 7, "norm": "layer", "residual": True}),
+    ("cross-attention", {"context_channels": 768, "context_norm": "layer"}),
+    ("cross-attention", {"channels": 96}),
+    *(("feed-forward", {"kind": kind}) for kind in ("mlp", "glu", "geglu", "swiglu", "conv")),
+    ("attention-block", {"window": [7, 5], "layer_scale": 1e-5}),
+    ("transformer", {"dim": 768, "num_heads": 12, "drop_path": 0.1}),
+    ("transformer", {"window": 7, "mlp": "conv"}),
+    ("transformer", {"mlp": "swiglu", "norm": "rms"}),
+    ("residual", {"out_channels": 128, "stride": 2, "shortcut": "avg"}),
+    ("bottleneck", {"groups": 32, "base_width": 4, "attn": "se"}),
+    ("preact", {"dilation": 2}),
+    ("preact-bottleneck", {"out_channels": 512, "stride": 2}),
+    ("se", {"reduction": 4, "gate": "hardsigmoid"}),
+    ("se-residual", {"reduction": 8}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), MAIN_OPTIONS)
+def test_default_inputs_suit_the_main_options(name: str, arguments: dict[str, object]) -> None:
+    assert _runs(block_target(CATALOG[name], arguments))
+
+
+def test_every_block_is_among_those_with_options() -> None:
+    assert {name for name, _ in MAIN_OPTIONS} == set(CATALOG)
+
+
 @every_entry
 def test_has_a_line_about_itself(entry: BlockEntry) -> None:
     assert 10 < len(entry.summary) < 80
@@ -55,7 +108,8 @@ def test_has_a_line_about_itself(entry: BlockEntry) -> None:
 def test_needs_no_torch() -> None:
     code = """
 import sys
-from blocktool.targets.catalog import CATALOG, block_target
+from blocktool.targets.block import block_target
+from blocktool.targets.catalog import CATALOG
 for entry in CATALOG.values():
     assert [parameter.type_name for parameter in entry.parameters.values()]
     block_target(entry, {})
@@ -79,6 +133,31 @@ def test_default_input_follows_the_arguments(
     assert block_target(CATALOG[name], arguments).inputs == (TensorSpec(shape),)
 
 
+def test_inputs_by_name() -> None:
+    context = block_target(CATALOG["cross-attention"], {"context_channels": 96}).inputs
+    assert context == (TensorSpec((1, 196, 256)), TensorSpec((1, 64, 96), name="context"))
+    context = block_target(CATALOG["cross-attention"], {"channels": 32}).inputs
+    assert context == (TensorSpec((1, 196, 32)), TensorSpec((1, 64, 32), name="context"))
+    assert block_target(CATALOG["multi-head-attention"], {}).inputs == (TensorSpec((1, 196, 384)),)
+    assert block_target(CATALOG["conv"], {"in_channels": -1}).inputs is None
+
+
+def test_an_import_path_stands_for_a_layer() -> None:
+    arguments = {"norm": "torch.nn:InstanceNorm2d", "act": ["torch.nn:Hardtanh", {"max_val": 2}]}
+    block: Any = block_target(CATALOG["conv"], arguments).build()
+    assert isinstance(block.norm, nn.InstanceNorm2d)
+    assert block.act.max_val == 2
+    for path, reason in (
+        ("torch.nn:InstanceNorm3x", "torch.nn has no attribute 'InstanceNorm3x'"),
+        ("no_such_module:X", "there is no module 'no_such_module'"),
+    ):
+        target = block_target(CATALOG["conv"], {"norm": path})
+        with pytest.raises(TargetError, match=f"conv: argument 'norm': {reason}"):
+            target.build()
+    with pytest.raises(TargetError, match="'padding_mode' must be 'zeros'"):
+        block_target(CATALOG["conv"], {"padding_mode": "torch.nn:InstanceNorm2d"})
+
+
 def test_arguments_reach_the_constructor() -> None:
     arguments = {
         "in_channels": 8,
@@ -93,8 +172,7 @@ def test_arguments_reach_the_constructor() -> None:
     assert block.act is None
     scaled = block_target(CATALOG["residual"], {"layer_scale": 1}).build()
     assert scaled.layer_scale.init_value == 1.0
-    assert block_target(CATALOG["se-residual"], {}).build().attn is not None
-    assert block_target(CATALOG["se-residual"], {"attn": None}).build().attn is None
+    assert block_target(CATALOG["se-residual"], {"reduction": 4}).build().attn is not None
 
 
 @pytest.mark.parametrize(
@@ -129,7 +207,12 @@ def test_arguments_reach_the_constructor() -> None:
         ("conv", {"act": "rleu"}, "got 'rleu'", "did you mean relu?"),
         ("residual", {"drop_path": None}, "'drop_path' must be a number, got null", "0.0 is"),
         ("residual", {"shortcut": "pool"}, "must be 'conv' or 'avg', got 'pool'", "'conv' is the"),
-        ("self-attention", {"norm": "batch"}, "must be 'layer', 'rms', [name, {...}] or null", ""),
+        (
+            "self-attention",
+            {"norm": "batch"},
+            "'layer', 'rms', [name, {...}], an import path or null",
+            "",
+        ),
     ],
 )
 def test_wrong_arguments(name: str, arguments: dict[str, object], message: str, hint: str) -> None:
@@ -180,6 +263,26 @@ def test_arguments_that_do_not_go_together(
         ("ConvBlock", "conv"),
         ("ResidualBlock", "residual"),
         ("resdual", "residual"),
+        ("TransformerBlock", "transformer"),
+        ("transformer_block", "transformer"),
+        ("transformer-block", "transformer"),
+        ("depthwise_separable_conv", "depthwise-separable"),
+        ("DepthwiseSeparableConv", "depthwise-separable"),
+        ("grouped", "grouped-conv"),
+        ("dilated_conv", "dilated-conv"),
+        ("MultiHeadAttention", "multi-head-attention"),
+        ("mha", "multi-head-attention"),
+        ("cross_attention", "cross-attention"),
+        ("FeedForward", "feed-forward"),
+        ("feedforward", "feed-forward"),
+        ("FFN", "feed-forward"),
+        ("AttentionBlock", "attention-block"),
+        ("PreActBlock", "preact"),
+        ("preact_bottleneck", "preact-bottleneck"),
+        ("SqueezeExcite", "se"),
+        ("squeeze_excite", "se"),
+        ("SEResidualBlock", "se-residual"),
+        ("BasicBlock", "residual"),
     ],
 )
 def test_misspelt_names(name: str, meant: str) -> None:
@@ -192,7 +295,7 @@ def test_misspelt_names(name: str, meant: str) -> None:
 def test_a_name_like_no_other() -> None:
     with pytest.raises(TargetError) as caught:
         find_block("zzz")
-    assert caught.value.hint.startswith("blocks: conv, self-attention, residual")
+    assert caught.value.hint.startswith("blocks: conv, depthwise-separable, grouped-conv")
 
 
 def _install(monkeypatch: pytest.MonkeyPatch, **values: str) -> list[str]:
@@ -223,7 +326,7 @@ THEIRS = """
             super().__init__(width, depth, 1)
 
     ENTRY = BlockEntry(
-        name="mixer", path="theirs:Mixer", arguments={"width": 4}, input="2x{width}x8x8"
+        name="mixer", path="theirs:Mixer", arguments={"width": 4}, inputs=("2x{width}x8x8",)
     )
     NOTHING = 3
 """
