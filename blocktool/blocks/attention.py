@@ -18,7 +18,7 @@ from blocktool.blocks.shapes import (
     pair,
     shape_error,
 )
-from blocktool.blocks.tokens import Size, like_input, to_tokens
+from blocktool.blocks.tokens import Size, like_input, size_of, to_tokens
 from blocktool.blocks.windows import Windows
 
 
@@ -158,9 +158,9 @@ class SelfAttention(Heads):
         if self.window is not None and mask is not None:
             raise ValueError(f"{type(self).__name__}: a mask cannot be combined with window")
         tokens, grid = to_tokens(x)
-        size = grid if size is None else size
+        size = size_of(self, x, grid, size)
         normed = tokens if self.norm is None else self.norm(tokens)
-        if self.window is None:
+        if self.window is None or tokens.shape[1] == 0:
             out = self._attend(*self._project(normed), mask)
         else:
             if size is None:

@@ -13,7 +13,7 @@ from blocktool.blocks.checks import check_choice, check_positive, check_rate
 from blocktool.blocks.layers import Device, make_act
 from blocktool.blocks.options import ActName, ActSpec, FeedForwardKind
 from blocktool.blocks.shapes import check_tokens_or_map, shape_error
-from blocktool.blocks.tokens import Size, like_input, to_tokens
+from blocktool.blocks.tokens import Size, like_input, size_of, to_tokens
 
 _GATES: dict[str, ActName] = {"glu": "sigmoid", "geglu": "gelu", "swiglu": "silu"}
 
@@ -93,13 +93,14 @@ class FeedForward(Block):
         """
         check_tokens_or_map(self, x.shape, self.in_channels)
         tokens, grid = to_tokens(x)
+        size = size_of(self, x, grid, size)
         hidden: Tensor = self.fc1(tokens)
         if self.gated:
             value, gate = hidden.chunk(2, dim=-1)
             hidden = value * self._activated(gate)
         else:
             if self.conv is not None:
-                hidden = self._convolved(self.conv, hidden, grid if size is None else size)
+                hidden = self._convolved(self.conv, hidden, size)
             hidden = self._activated(hidden)
         if self.drop1 is not None:
             hidden = self.drop1(hidden)
@@ -117,6 +118,8 @@ class FeedForward(Block):
             shape = (*hidden.shape[:2], self.in_channels)
             hint = "kind='conv' needs a map, or the size of one: size=(H, W)"
             raise shape_error(self, expected, shape, hint=hint)
+        if hidden.shape[1] == 0:
+            return hidden  # torch convolves no empty map
         out: Tensor = conv(hidden.transpose(1, 2).unflatten(2, size))
         return out.flatten(2).transpose(1, 2)
 

@@ -15,7 +15,7 @@ from blocktool.blocks.feed_forward import FeedForward
 from blocktool.blocks.layers import Device, DropPath, LayerScale, make_token_norm
 from blocktool.blocks.options import ActSpec, FeedForwardKind, TokenNormSpec
 from blocktool.blocks.shapes import check_tokens_or_map
-from blocktool.blocks.tokens import Size, like_input, to_tokens
+from blocktool.blocks.tokens import Size, like_input, size_of, to_tokens
 
 
 class AttentionBlock(Block):
@@ -74,7 +74,7 @@ class AttentionBlock(Block):
         """
         check_tokens_or_map(self, x.shape, self.in_channels)
         tokens, grid = to_tokens(x)
-        size = grid if size is None else size
+        size = size_of(self, x, grid, size)
         out = self.attn(_normed(self.norm, tokens), mask=mask, size=size)
         out = tokens + _end(out, self.layer_scale, self.drop_path)
         return like_input(out, grid, x)
@@ -152,7 +152,7 @@ class TransformerBlock(Block):
         """
         check_tokens_or_map(self, x.shape, self.in_channels)
         tokens, grid = to_tokens(x)
-        size = grid if size is None else size
+        size = size_of(self, x, grid, size)
         # Without names for what is between, so that none of it is kept longer than it is needed.
         tokens = tokens + _end(
             self.attn(_normed(self.norm1, tokens), mask=mask, size=size),
