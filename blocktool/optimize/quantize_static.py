@@ -92,22 +92,16 @@ def _calibrate(prepared: nn.Module, calibration: Iterable[CallArguments]) -> Non
 
 
 def _export(module: nn.Module, arguments: CallArguments, name: str) -> tuple[GraphModule, bool]:
-    own = copied(arguments)
-    free = torch.export.ShapesCollection()
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.dim():
-            free[tensor] = {0: torch.export.Dim.AUTO}
-        return tensor
-
-    map_tensors((own.args, own.kwargs), note)
+    """The graph, and whether the batch is free in it."""
     failure: Exception | None = None
     # The quantizer knows additions and repeated modules by what strict export notes; where that
     # fails, what is missing is noted afterwards. Where the batch cannot be left free, as in a loop
     # over it, the module may still be exported as given.
     for strict, free_batch in ((True, True), (True, False), (False, True), (False, False)):
+        # The export takes a batch of one for a constant.
+        own = _doubled(arguments) if free_batch else copied(arguments)
+        shapes = _free_batch(module, own) if free_batch else None
         try:
-            shapes = free.dynamic_shapes(module, own.args, own.kwargs) if free_batch else None
             with torch.no_grad():
                 program = torch.export.export(
                     module, own.args, own.kwargs, dynamic_shapes=shapes, strict=strict
@@ -115,6 +109,7 @@ def _export(module: nn.Module, arguments: CallArguments, name: str) -> tuple[Gra
             graph = program.module()
             assert isinstance(graph, GraphModule)
             _note_sources(graph)
+            called(graph, arguments)
             return graph, bool(program.range_constraints)
         except Exception as error:
             failure = error
@@ -123,6 +118,31 @@ def _export(module: nn.Module, arguments: CallArguments, name: str) -> tuple[Gra
         f"{name} cannot be exported: {one_line(failure)}",
         hint='static int8 needs torch.export; kind="dynamic" and "weight-only" do not',
     ) from failure
+
+
+def _doubled(arguments: CallArguments) -> CallArguments:
+    """A copy in which tensors with a batch of one have a batch of two."""
+
+    def change(value: Any) -> Any:
+        return map_tensors(
+            value, lambda tensor: torch.cat([tensor] * 2) if tensor.shape[:1] == (1,) else tensor
+        )
+
+    own = copied(arguments)
+    args = tuple(map(change, own.args))
+    return CallArguments(args, {key: change(value) for key, value in own.kwargs.items()})
+
+
+def _free_batch(module: nn.Module, arguments: CallArguments) -> Any:
+    free = torch.export.ShapesCollection()
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.dim():
+            free[tensor] = {0: torch.export.Dim.AUTO}
+        return tensor
+
+    map_tensors((arguments.args, arguments.kwargs), note)
+    return free.dynamic_shapes(module, arguments.args, arguments.kwargs)
 
 
 def _note_sources(graph: GraphModule) -> None:

@@ -56,7 +56,7 @@ def nothing_quantized(name: str, kind: Kind, left: Sequence[UnquantizedLayer]) -
 def doubts(report: QuantizationReport, fixed_batch: bool) -> Iterator[str]:
     """What speaks against relying on the result: each a line."""
     if fixed_batch:
-        yield "takes the batch size of the inputs only; give inputs with a batch of 2 or more"
+        yield "takes the batch size of the inputs only: forward does not leave it free"
     if not report.outputs or report.sqnr_db is None:
         yield "the error is not known: no output is floating and other than zero"
     elif math.isinf(report.sqnr_db):

@@ -153,10 +153,31 @@ def test_batch_modes_and_sizes(quantized: Quantized) -> None:
         module(torch.randn(7, 3, 30, 32))
 
 
-def test_a_batch_of_one_is_said_to_be_fixed() -> None:
+def test_from_a_batch_of_one_to_any() -> None:
+    found = blocktool.quantize(network(), X[:1], kind="static", calibration=[X], measure=False)
+    assert not any("batch size" in warning for warning in found.report.warnings)
+    assert found.module(X).shape == (4, 10)
+    assert torch.allclose(found.module(X)[:1], found.module(X[:1]), atol=1e-5)
     report = blocktool.quantize(network(), X[:1], kind="static", measure=False).report
-    assert any("batch size" in warning for warning in report.warnings)
     assert any("given inputs alone" in warning for warning in report.warnings)
+
+
+class PerSample(nn.Module):
+    """A forward that takes the samples one by one, so that their number is in the graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.linear(x[i]) for i in range(x.shape[0])])
+
+
+def test_a_batch_that_is_fixed_is_a_warning() -> None:
+    found = blocktool.quantize(PerSample(), (3, 4), kind="static", measure=False)
+    assert any("batch size" in warning for warning in found.report.warnings)
+    with pytest.raises(AssertionError, match="Guard"):
+        found.module(torch.randn(2, 4))
 
 
 def test_random_calibration_is_a_warning() -> None:
@@ -330,6 +351,12 @@ def test_compiled_static(compiler: Any) -> None:
     # Registered once, and callable where gradients are on.
     assert found.report.quantized_bytes == module_bytes(found.module)
     assert not found.module(x).requires_grad
+    # The weights are constants of the compiled code: int8 is slow where they are not.
+    before = found.module(x)
+    for buffer in found.module.buffers():
+        if buffer.dtype is torch.int8:
+            buffer.zero_()
+    assert torch.equal(found.module(x), before)
 
 
 @needs_compiler
