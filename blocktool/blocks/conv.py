@@ -137,20 +137,8 @@ class ConvBlock(Block):
             made = self.output_shape(shape)
         except ShapeError as error:
             return error
-        normed = made if self.order == "cna" else tuple(shape)
-        values = normed[2] * normed[3]
-        if isinstance(self.norm, nn.BatchNorm2d) and self.norm.training:
-            values *= normed[0]
-            what = "batch norm in training needs more than one value for each channel"
-            hint = "a larger batch or map, eval mode, or norm='group'"
-        elif isinstance(self.norm, nn.InstanceNorm2d):
-            what, hint = "instance norm needs more than one position", "a larger map"
-        else:
-            return None
-        if values > 1:
-            return None
-        expected = f"(B, C={self.in_channels}, H, W)"
-        return shape_error(self, expected, shape, reason=f"{what}, got {values}", hint=hint)
+        normed = made if self.order == "cna" else shape
+        return norm_error(self, self.norm, normed, shape)
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
         """The shape that forward gives for this one, without running.
@@ -206,6 +194,28 @@ class ConvBlock(Block):
         if self.order != "cna":
             text += f", order='{self.order}'"
         return text
+
+
+def norm_error(
+    block: Block, norm: nn.Module | None, normed: Sequence[int], shape: Sequence[int]
+) -> ShapeError | None:
+    """The ShapeError for a map that leaves a norm too few values, None where that is not it.
+
+    ``normed`` is the shape that the norm was given, ``shape`` that of the block.
+    """
+    values = normed[2] * normed[3]
+    if isinstance(norm, nn.BatchNorm2d) and norm.training:
+        values *= normed[0]
+        what = "batch norm in training needs more than one value for each channel"
+        hint = "a larger batch or map, eval mode, or norm='group'"
+    elif isinstance(norm, nn.InstanceNorm2d):
+        what, hint = "instance norm needs more than one position", "a larger map"
+    else:
+        return None
+    if values > 1:
+        return None
+    expected = f"(B, C={block.in_channels}, H, W)"
+    return shape_error(block, expected, shape, reason=f"{what}, got {values}", hint=hint)
 
 
 def _half(kernel_size: int, dilation: int) -> int:

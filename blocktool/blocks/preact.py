@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from blocktool.blocks.checks import check_divides, check_positive
-from blocktool.blocks.conv import ConvBlock
+from blocktool.blocks.conv import ConvBlock, norm_error
 from blocktool.blocks.layers import Device, is_named, make_act, make_norm
 from blocktool.blocks.options import ActSpec, AttnSpec, NormSpec, Shortcut
 from blocktool.blocks.residual import bottleneck_width
@@ -54,12 +54,22 @@ class PreActivation(Residual):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H / stride, W / stride), rounded up."""
         check_map(self, x, self.in_channels)
-        ready = x if self.norm is None else self.norm(x)
+        ready = x if self.norm is None else self._normed(self.norm, x)
         if self.act is not None:
             ready = self.act(ready)
         out = self._run_branch(ready)
         x = x if self.shortcut is None else self._run_shortcut(ready)
         return out.add_(x) if self._add_in_place else out + x
+
+    def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:
+        try:
+            out: Tensor = norm(x)
+        except ValueError as error:
+            explained = norm_error(self, norm, x.shape, x.shape)
+            if explained is None:
+                raise
+            raise explained from error
+        return out
 
 
 class PreActBlock(PreActivation):
