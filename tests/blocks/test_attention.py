@@ -1,78 +1,68 @@
+"""Self-attention over tokens and maps, in windows or without."""
+
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from block_keys import multihead_attention_keys
-from block_references import assert_same, copy_over
+from attention_references import TOLERANCES, TorchAttention, packed_keys
+from block_keys import State, as_linear
+from block_references import (
+    assert_same,
+    copy_over,
+    every_dtype,
+    every_mode,
+    no_fast_path,
+    randomize,
+    waves,
+)
 from torch import Tensor, nn
 from zoo_stub import import_timm, import_torchvision
 
 from blocktool.blocks import SelfAttention, ShapeError
 
-TOKENS = torch.linspace(-3, 3, 2 * 13 * 32).sin().view(2, 13, 32)
-MAP = torch.linspace(-3, 3, 2 * 32 * 7 * 10).sin().view(2, 32, 7, 10)
+TOKENS, MAP = waves(2, 13, 32), waves(2, 32, 7, 10)
 
 
-class _Query(nn.Module):
-    """nn.MultiheadAttention with one argument, as self-attention."""
-
-    def __init__(self, attention: nn.MultiheadAttention, mask: Tensor | None = None) -> None:
-        super().__init__()
-        self.attention = attention
-        self.mask = mask
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.attention(x, x, x, attn_mask=self.mask, need_weights=False)[0]
-
-
-def _keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return multihead_attention_keys({key.removeprefix("attention."): state[key] for key in state})
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("training", [True, False])
+@every_dtype
+@every_mode
 def test_equals_multihead_attention(training: bool, dtype: torch.dtype) -> None:
-    # In eval nn.MultiheadAttention would take its fast path, which rounds differently.
     ours = SelfAttention(32, 4, dtype=dtype).train(training)
-    theirs = _Query(nn.MultiheadAttention(32, 4, batch_first=True, dtype=dtype)).train(training)
-    copy_over(ours, theirs, _keys)
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        tolerance = 1e-5 if dtype is torch.float32 else 1e-14
-        assert_same(ours, theirs, TOKENS.to(dtype), _keys, tolerance=tolerance)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    theirs = TorchAttention(32, 4, dtype=dtype).train(training)
+    copy_over(ours, theirs, packed_keys)
+    with no_fast_path():
+        assert_same(ours, theirs, TOKENS.to(dtype), packed_keys, **TOLERANCES[dtype])
 
 
+@every_dtype
 @pytest.mark.parametrize("options", [{}, {"qkv_bias": False}, {"qk_norm": "layer"}])
-def test_equals_timm_on_tokens(options: dict[str, Any]) -> None:
+def test_equals_timm_on_tokens(options: dict[str, Any], dtype: torch.dtype) -> None:
     import_timm()
     from timm.layers import Attention
 
     theirs = {"qkv_bias": True, **options}
     if options.get("qk_norm"):
         theirs |= {"qk_norm": True, "norm_layer": partial(nn.LayerNorm, eps=1e-6)}
-    ours, reference = SelfAttention(32, 4, **options), Attention(32, num_heads=4, **theirs)
-    copy_over(ours, reference, dict)
-    assert_same(ours, reference, TOKENS, dict, tolerance=1e-5)
+    ours = SelfAttention(32, 4, **options, dtype=dtype)
+    reference = Attention(32, num_heads=4, **theirs, dtype=dtype)
+    copy_over(ours, reference)
+    gradients = 1e-5 if dtype is torch.float32 else 1e-13
+    assert_same(ours, reference, TOKENS.to(dtype), gradients=gradients)
 
 
-def test_equals_timm_on_maps() -> None:
+@every_dtype
+def test_equals_timm_on_maps(dtype: torch.dtype) -> None:
     import_timm()
     from timm.layers import Attention2d
 
-    def keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {key: value.flatten(1) if value.ndim == 4 else value for key, value in state.items()}
-
-    theirs = Attention2d(32, num_heads=4, bias=True)
-    ours = SelfAttention(32, 4)
-    ours.load_state_dict(keys(theirs.state_dict()))
-    torch.testing.assert_close(ours(MAP), theirs(MAP), rtol=1e-5, atol=1e-6)
+    theirs = Attention2d(32, num_heads=4, bias=True, dtype=dtype)
+    ours = SelfAttention(32, 4, dtype=dtype)
+    copy_over(ours, theirs, as_linear)
+    # A 1x1 convolution adds in another order than a linear layer.
+    tolerance = 1e-5 if dtype is torch.float32 else 1e-13
+    assert_same(ours, theirs, MAP.to(dtype), as_linear, tolerance=tolerance)
 
 
 def test_a_map_is_its_tokens() -> None:
@@ -93,6 +83,7 @@ def test_residual_adds_the_input_and_norm_comes_first() -> None:
     block.load_state_dict(plain.state_dict(), strict=False)
     with torch.no_grad():
         block.norm.weight.uniform_(0.5, 2)
+        block.norm.bias.uniform_(-1, 1)
     torch.testing.assert_close(block(TOKENS), TOKENS + plain(block.norm(TOKENS)))
 
 
@@ -110,43 +101,56 @@ def test_windows_do_not_see_each_other(window: int | tuple[int, int]) -> None:
     torch.testing.assert_close(windowed(MAP), wanted)
 
 
-def test_window_equals_swin() -> None:
+class _Swin(nn.Module):
+    """torchvision's windowed attention, without its positions, on a map."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        from torchvision.models.swin_transformer import ShiftedWindowAttention
+
+        self.attention = ShiftedWindowAttention(32, [4, 3], [0, 0], num_heads=4).to(dtype)
+        del self.attention.relative_position_bias_table
+        self.attention.get_relative_position_bias = lambda: torch.zeros((), dtype=dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+@every_dtype
+def test_window_equals_swin(dtype: torch.dtype) -> None:
     import_torchvision()
-    from torchvision.models.swin_transformer import ShiftedWindowAttention
 
-    theirs = ShiftedWindowAttention(32, [4, 4], [0, 0], num_heads=4)
-    nn.init.zeros_(theirs.relative_position_bias_table)
-    ours = SelfAttention(32, 4, window=4)
-    state = {key: v for key, v in theirs.state_dict().items() if "relative" not in key}
-    ours.load_state_dict(state)
-    x = torch.linspace(-3, 3, 2 * 32 * 8 * 12).sin().view(2, 32, 8, 12)
-    wanted = theirs(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-    torch.testing.assert_close(ours(x), wanted)
+    def keys(state: State) -> State:
+        found = {key.removeprefix("attention."): value for key, value in state.items()}
+        found.pop("relative_position_index", None)
+        return found
 
-
-def test_mask_is_that_of_sdpa() -> None:
-    ours = SelfAttention(32, 4)
-    causal = torch.ones(13, 13, dtype=torch.bool).tril()
-    theirs = _Query(nn.MultiheadAttention(32, 4, batch_first=True), ~causal)  # True hides there
-    copy_over(ours, theirs, _keys)
-    torch.testing.assert_close(ours(TOKENS, mask=causal), theirs(TOKENS))
-    added = torch.zeros(13, 13).masked_fill(~causal, -math.inf)
-    torch.testing.assert_close(ours(TOKENS, mask=added), theirs(TOKENS))
+    ours, theirs = SelfAttention(32, 4, window=(4, 3), dtype=dtype), _Swin(dtype)
+    copy_over(ours, theirs, keys)
+    tolerance = 1e-5 if dtype is torch.float32 else 1e-13
+    assert_same(ours, theirs, waves(2, 32, 8, 12, dtype=dtype), keys, tolerance=tolerance)
 
 
-def test_a_query_that_sees_nothing_gives_zeros() -> None:
-    attention = SelfAttention(32, 4)
-    mask = torch.ones(13, 13, dtype=torch.bool)
-    mask[5] = False
-    x = TOKENS.clone().requires_grad_()
-    out = attention(x, mask=mask)
-    torch.testing.assert_close(out[:, 5], attention.proj.bias.expand(2, 32))
-    out.sum().backward()
-    assert torch.isfinite(x.grad).all()
+@pytest.mark.parametrize("options", [{}, {"norm": "layer", "residual": True, "qk_norm": "rms"}])
+@pytest.mark.parametrize("window", [3, (7, 10)])
+def test_windows_of_tokens_that_know_their_size(window: Any, options: dict[str, Any]) -> None:
+    block = randomize(SelfAttention(32, 4, window=window, **options))
+    tokens = block(MAP.flatten(2).transpose(1, 2), size=(7, 10))
+    torch.testing.assert_close(block(MAP), tokens.transpose(1, 2).unflatten(2, (7, 10)))
+    plain = SelfAttention(32, 4, **options)
+    plain.load_state_dict(block.state_dict())
+    assert torch.allclose(block(MAP), plain(MAP), atol=1e-6) == (window == (7, 10))
+
+
+def test_residual_is_around_windows_and_norm() -> None:
+    block = randomize(SelfAttention(32, 4, window=3, norm="rms", residual=True))
+    bare = SelfAttention(32, 4, window=3)
+    bare.load_state_dict({k: v for k, v in block.state_dict().items() if k != "norm.weight"})
+    normed = block.norm(MAP.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(block(MAP), MAP + bare(normed))
 
 
 def test_nothing_is_dropped_in_eval() -> None:
-    # MONAI's SABlock drops in eval as well.
     dropping = SelfAttention(32, 4, attn_drop=0.5, proj_drop=0.5)
     plain = SelfAttention(32, 4)
     plain.load_state_dict(dropping.state_dict())
@@ -218,3 +222,24 @@ def test_shape_errors(
         assert caught.value.actual == shape
         assert (hint or "") in (caught.value.hint or "")
         assert (hint is None) == (caught.value.hint is None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "message"),
+    [
+        ((2, 70, 32), (7, 9), r"N: wanted 63, got 70 \(dim 1\)"),
+        ((2, 32, 7, 10), (10, 7), "a map knows its size; leave size out"),
+    ],
+)
+@pytest.mark.parametrize("window", [3, None])
+def test_sizes_that_are_not_those_of_the_tokens(
+    window: int | None, shape: tuple[int, ...], size: tuple[int, int], message: str
+) -> None:
+    with pytest.raises(ShapeError, match=message):
+        SelfAttention(32, window=window)(torch.zeros(shape), size=size)
+
+
+@pytest.mark.parametrize("window", [None, 4])
+@pytest.mark.parametrize("shape", [(0, 32, 5, 5), (2, 32, 0, 5), (2, 32, 1, 1)])
+def test_small_and_empty_maps(window: int | None, shape: tuple[int, ...]) -> None:
+    assert SelfAttention(32, window=window)(torch.ones(shape)).shape == shape
