@@ -128,7 +128,7 @@ def _read_model(source: ConfigSource) -> Read:
 
 
 def _read_stage(source: ConfigSource) -> Read:
-    own = {"input": _INPUT, **class_parameters(_STAGE)}
+    own = {**class_parameters(_STAGE), "input": _INPUT}
     checked, block = _check_stage(source, (), source.values, own)
     said = checked.pop("input", None)
     usual = TensorSpec((1, max(checked["in_channels"], 1), 56, 56))

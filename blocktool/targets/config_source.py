@@ -78,13 +78,13 @@ class ConfigSource:
 
     def refusal(self, path: KeyPath, reason: str, details: tuple[str, ...] = ()) -> ConfigError:
         """The error for what a constructor refused, at the key that its reason begins with."""
+        reason = reason.partition("\n")[0] or "refused without a reason"
         named = re.match(r"\w+", reason)
         if named and self.file.has((*path, named[0])):
             path = (*path, named[0])
-        reason = reason.partition("\n")[0] or "refused without a reason"
-        return self.error(
-            path, reason.removeprefix(f"{path[-1]} ") if path else reason, None, details
-        )
+        if path:
+            reason = re.sub(f"^{path[-1]}:? ", "", reason)
+        return self.error(path, reason, None, details)
 
     def check(
         self, path: KeyPath, values: Mapping[str, object], parameters: Mapping[str, Parameter]

@@ -4,13 +4,15 @@ import contextlib
 import os
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import Project
 
-from blocktool.errors import ConfigError
+from blocktool.blocks import BottleneckBlock, CrossAttention, Stage, to_config
+from blocktool.errors import ConfigError, ModuleError
 from blocktool.results.specs import TensorSpec
 from blocktool.targets.config import load_config
 
@@ -430,3 +432,225 @@ def test_values_follow_yaml_1_2(project: Project) -> None:
     assert _refused().message == (
         "net.yaml:12: stages[1].checkpoint: must be true or false, got 'on'"
     )
+
+
+# Stages and blocks of their own
+
+STAGE = """
+    block: bottleneck
+    num_blocks: 2
+    in_channels: 16
+    out_channels: 32
+    first: {stride_on: 1x1}
+    norm: [group, {num_groups: 4}]
+"""
+ATTENTION = "{block: self-attention, num_blocks: 1, in_channels: 32, out_channels: 32}"
+BLOCK = """
+    block: cross-attention
+    channels: 32
+    context_channels: 48
+    qk_norm: rms
+"""
+
+
+def test_stage(project: Project) -> None:
+    project.write("net.yaml", STAGE)
+    target = load_config("net.yaml", [("first.stride_on", "3x3"), ("drop_path", [0, 0.5])])
+    assert target.inputs == (TensorSpec((1, 16, 56, 56)),)
+    stage = target.build()
+    assert isinstance(stage, Stage)
+    assert [type(block) for block in stage] == [BottleneckBlock] * 2
+    assert [block.conv2.stride for block in stage] == [2, 1]
+    assert [block.conv1.stride for block in load_config("net.yaml").build()] == [2, 1]
+    assert stage[1].drop_path.drop_prob == 0.5
+    assert stage[1].conv1.norm.num_groups == 4
+    assert stage(torch.zeros(1, 16, 6, 6)).shape == (1, 32, 3, 3)
+
+
+def test_block(project: Project) -> None:
+    project.write("net.yaml", BLOCK)
+    target = load_config("net.yaml", [("num_heads", 2)])
+    assert target.inputs == (TensorSpec((1, 196, 32)), TensorSpec((1, 64, 48), name="context"))
+    block = target.build()
+    assert isinstance(block, CrossAttention)
+    assert (block.num_heads, block.kv_dim) == (2, 48)
+    project.write("net.yaml", BLOCK + "    input: [1x3x32, context=1x5x48]\n")
+    given = (TensorSpec((1, 3, 32)), TensorSpec((1, 5, 48), name="context"))
+    assert load_config("net.yaml").inputs == given
+
+
+def test_blocks_and_stages_need_no_torch_until_they_are_built(project: Project) -> None:
+    project.write("stage.yaml", STAGE + "    act: torch.nn:Softplus\n")
+    project.write("block.yaml", BLOCK)
+    code = """
+import sys
+from blocktool.targets.config import load_config
+load_config("stage.yaml"), load_config("block.yaml")
+assert "torch" not in sys.modules
+"""
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message", "hint"),
+    [
+        (STAGE, ("num_bloks", 2), "num_bloks=2: num_bloks: unknown key", "did you mean num_blocks"),
+        (STAGE, ("dim", 2), "dim=2: dim: unknown key", "known: block, num_blocks, in_channels"),
+        (STAGE, ("first", 3), "first=3: first: must be {...} or null, got 3", ""),
+        (STAGE, ("first.stride_om", 1), "first.stride_om: unknown key", "did you mean stride_on?"),
+        (STAGE, ("first.stride_on", "x"), "first.stride_on: must be '3x3' or '1x1', got 'x'", ""),
+        (STAGE, ("first.out_channels", 8), "first.out_channels: unknown key", "known"),
+        (STAGE, ("block", "conv"), "net.yaml:5: first.stride_on: unknown key", "known"),
+        (STAGE, ("block", "grouped-conv"), "net.yaml:1: groups: missing", "groups is an integer"),
+        (STAGE, ("block", 3), "block=3: block: must be a string, got 3", ""),
+        (STAGE, ("in_channels", "x"), "in_channels: must be an integer, got 'x'", ""),
+        (STAGE, ("input", "3xx"), "input='3xx': input: input '3xx': a size is missing", ""),
+        (ATTENTION, ("channels", 3), "channels=3: channels: unknown key", "mean in_channels?"),
+        (BLOCK, ("chanels", 3), "chanels=3: chanels: unknown key", "did you mean channels?"),
+        (BLOCK, ("block", "cross-atention"), "block: unknown block 'cross-atention'", "did you"),
+        (BLOCK, ("block", None), "block=null: block: must be a string, got null", ""),
+        (BLOCK, ("qk_norm", "batch"), "qk_norm: must be 'layer', 'rms', [name, {...}], an", ""),
+        ("block: conv", ("in_channels", 3), "net.yaml:1: out_channels: missing", "an integer"),
+        ("blok: conv", ("in_channels", 3), "net.yaml:1: blok: unknown key", "did you mean block?"),
+        ("head: {}", ("head.norm", "rms"), "net.yaml:1: neither 'stages' nor 'block'", "a stage"),
+        (NET, ("positions.gird", 3), "positions.gird: unknown key", "did you mean grid?"),
+        (NET, ("positions.class_token", 3), "positions.grid: missing", ""),
+        (NET, ("stages.0.first", {"strid": 1}), "stages[0].first.strid: unknown key", "known"),
+        (NET, ("stages.0.block", "se:"), "stages[0].block: unknown block 'se:'", "did you mean se"),
+        (NET, ("stages.0.block", "no.such:X"), "stages[0].block: there is no module 'no'", ""),
+        (NET, ("stages.0.block", "math:pi"), "stages[0].block: math:pi is no class and no", ""),
+    ],
+)
+def test_wrong_stages_and_blocks(
+    project: Project, text: str, overrides: tuple[str, object], message: str, hint: str
+) -> None:
+    project.write("net.yaml", text)
+    error = _refused(overrides=(overrides,))
+    assert message in error.message
+    assert hint in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "message"),
+    [
+        (STAGE, ("num_blocks", 0), "num_blocks=0: num_blocks: must be a positive integer, got 0"),
+        (STAGE, ("in_channels", 0), "in_channels=0: in_channels: must be a positive integer"),
+        (STAGE, ("drop_path", [0.1]), "drop_path=[0.1]: drop_path: 1 rates for 2 blocks"),
+        (STAGE, ("first.norm", "torch.nn:X"), "first.norm: torch.nn has no attribute 'X'"),
+        (BLOCK, ("channels", 0), "channels=0: channels: must be a positive integer, got 0"),
+        (
+            BLOCK,
+            ("num_heads", 5),
+            "net.yaml:2: channels: channels=32 is not divisible by num_heads=5",
+        ),
+        (NET, ("positions", {"grid": 0}), "positions={...}: positions.grid: must be a positive"),
+    ],
+)
+def test_stages_and_blocks_that_cannot_be_built(
+    project: Project, text: str, override: tuple[str, object], message: str
+) -> None:
+    project.write("net.yaml", text)
+    assert message in _refused(overrides=(override,), build=True).message
+
+
+# Other people's blocks
+
+MIXER = """
+    from torch import nn
+
+    class Mixer(nn.Conv2d):
+        def __init__(self, in_channels: int, out_channels: int, stride: int = 1, depth: int = 1):
+            if depth == 13:
+                raise ValueError("depth 13 brings bad luck")
+            if depth == 14:
+                raise RuntimeError("no\\nmore")
+            super().__init__(in_channels, out_channels, 3, stride, 1)
+            self.depth = depth
+
+    class Open(nn.Identity):
+        def __init__(self, channels: int, **options):
+            super().__init__()
+            self.options = options
+
+    def norm(channels):
+        return nn.BatchNorm2d(channels, eps=0.5)
+"""
+MIXED = """
+    stages:
+      - {block: my/mixer.py:Mixer, num_blocks: 2, out_channels: 8, depth: 2}
+      - {block: conv, num_blocks: 1, out_channels: 8, norm: my/mixer.py:norm}
+"""
+
+
+def test_the_users_blocks_and_layers(project: Project) -> None:
+    project.write("my/mixer.py", MIXER)
+    project.write("net.yaml", MIXED)
+    model = load_config("net.yaml").build()
+    assert [block.depth for block in model.stages[0]] == [2, 2]
+    assert model.stages[1][0].norm.eps == 0.5
+    project.write("net.yaml", "{block: 'my/mixer.py:Open', channels: 3, input: 1x3, odd: [1]}")
+    target = load_config("net.yaml")
+    assert target.build().options == {"odd": (1,)}
+    assert target.inputs == (TensorSpec((1, 3)),)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (("stages.0.depth", "x"), "stages[0].depth: must be an integer, got 'x'"),
+        (("stages.0.width", 1), "stages[0].width: unknown key"),
+        (("stages.0.block", "my/mixer.py:Mixxer"), "stages[0].block: my/mixer.py has no attribute"),
+        (("stages.0.block", "my/mixr.py:Mixer"), "stages[0].block: no such file: my/mixr.py"),
+    ],
+)
+def test_the_users_blocks_are_checked(
+    project: Project, override: tuple[str, object], message: str
+) -> None:
+    project.write("my/mixer.py", MIXER)
+    project.write("net.yaml", MIXED)
+    assert message in _refused(overrides=(override,)).message
+
+
+def test_what_the_users_blocks_raise(project: Project) -> None:
+    project.write("my/mixer.py", MIXER)
+    project.write("net.yaml", MIXED)
+    with pytest.raises(ConfigError, match=r"depth=13: .*13 brings bad luck") as caught:
+        load_config("net.yaml", [("stages.0.depth", 13)]).build()
+    assert 'File "my/mixer.py", line 6, in __init__' in caught.value.details
+    with pytest.raises(ModuleError, match=r"net.yaml: .*RuntimeError: no$") as raised:
+        load_config("net.yaml", [("stages.0.depth", 14)]).build()
+    assert 'File "my/mixer.py", line 8, in __init__' in raised.value.details
+
+
+def test_blocks_of_other_packages(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry's own values hold in a stage too, but for those that the stage gives."""
+    project.write(
+        "theirs.py",
+        MIXER
+        + """
+    from blocktool.targets.catalog import BlockEntry
+
+    ENTRY = BlockEntry(
+        name="mixer",
+        path="theirs:Mixer",
+        arguments={"in_channels": 4, "out_channels": 4, "depth": 5},
+        inputs=("2x{in_channels}x8x8",),
+    )
+""",
+    )
+    monkeypatch.syspath_prepend(str(project.root))
+
+    def entry_points(*, group: str, name: str) -> list[EntryPoint]:
+        return [EntryPoint("mixer", "theirs:ENTRY", group)] if name == "mixer" else []
+
+    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+    project.write("net.yaml", "stages: [{block: mixer, num_blocks: 2, out_channels: 8}]")
+    model = load_config("net.yaml").build()
+    assert [(block.in_channels, block.depth) for block in model.stages[0]] == [(3, 5), (8, 5)]
+    assert to_config(model)["stages"][0]["block"] == "theirs:Mixer"
+    project.write("net.yaml", "{block: mixer, depth: 2}")
+    target = load_config("net.yaml")
+    assert (target.build().in_channels, target.build().depth) == (4, 2)
+    assert target.inputs == (TensorSpec((2, 4, 8, 8)),)
