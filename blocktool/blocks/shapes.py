@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
+import torch
 from torch import Tensor, nn
 
 
@@ -167,7 +168,8 @@ def tokens_error(
 
 def _looks_channels_last(shape: Sequence[int], channels: int) -> bool:
     if shape[3] == channels:
-        return True
+        # A square map whose width happens to be that number is a map all the same.
+        return shape[2] != shape[3] or shape[1] == shape[2]
     # Square, with a last dimension of an image's colours or narrower than the rest.
     return shape[1] == shape[2] and shape[3] in (1, 3, 4) and shape[3] < shape[1]
 
@@ -180,3 +182,15 @@ def pair(value: int | tuple[int, int]) -> tuple[int, int]:
 def conv_size(size: int, kernel_size: int, stride: int, padding: int, dilation: int) -> int:
     """Output size of a convolution along one dimension (torch.nn.Conv2d's formula)."""
     return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
+
+
+def surely(condition: bool) -> bool:
+    """Whether a condition on sizes holds; in an exported program, whether it does for all sizes.
+
+    There it adds no guard: what is not known of all sizes is not asked.
+    """
+    if not torch.compiler.is_exporting():
+        return condition
+    from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+    return statically_known_true(condition)

@@ -31,6 +31,7 @@ def test_message_names_block_pattern_dimension_and_remedy() -> None:
     [
         ((2, 8, 9, 16), "C: wanted 16, got 8 (dim 1)", "x.permute(0, 3, 1, 2)"),
         ((2, 8, 9, 10), "C: wanted 16, got 8 (dim 1)", None),
+        ((2, 32, 16, 16), "C: wanted 16, got 32 (dim 1)", None),
         ((16, 9, 10), "no batch dimension: 3 dimensions, wanted 4", "x.unsqueeze(0)"),
         ((2, 9, 16), "no batch dimension: 3 dimensions, wanted 4", "tokens (B, N, C)"),
         ((2, 16), "2 dimensions, wanted 4", None),
