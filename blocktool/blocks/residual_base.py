@@ -12,6 +12,7 @@ from blocktool.blocks.checks import check_choice, check_positive, check_rate
 from blocktool.blocks.conv import ConvBlock
 from blocktool.blocks.layers import DropPath, LayerScale, make_layer
 from blocktool.blocks.options import AttnSpec, NormSpec, Shortcut
+from blocktool.blocks.pooling import CutAvgPool2d
 from blocktool.blocks.shapes import check_map_shape
 from blocktool.blocks.squeeze_excite import SqueezeExcite
 
@@ -28,7 +29,7 @@ class Residual(Block):
     attn: nn.Module | None
     layer_scale: LayerScale | None
     drop_path: DropPath | None
-    shortcut_pool: nn.AvgPool2d | None
+    shortcut_pool: CutAvgPool2d | None
     shortcut: ConvBlock | None
 
     def __init__(
@@ -66,8 +67,7 @@ class Residual(Block):
             if shortcut == "avg" and stride != 1:
                 # ResNet-D, https://arxiv.org/abs/1812.01187: no input pixel is thrown away. The
                 # sizes of odd maps are those of the strided convolution.
-                pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
-                self.shortcut_pool, stride = pool, 1
+                self.shortcut_pool, stride = CutAvgPool2d(stride), 1
             self.shortcut = ConvBlock(
                 self.in_channels, width, 1, stride, bias=bias, norm=norm, act=None, **like
             )
