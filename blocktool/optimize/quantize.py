@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from blocktool.errors import OptimizationError
+from blocktool.errors import InputError, OptimizationError
 from blocktool.optimize.compiling import compile_for
+from blocktool.optimize.default_inputs import default_inputs
 from blocktool.optimize.quantize_checks import check_arguments, first_weight, inference_copy
 from blocktool.optimize.quantize_linear import Layers, quantize_linears, weighted_layers
 from blocktool.optimize.quantize_static import quantize_exported
@@ -58,9 +59,10 @@ def quantize(
     (https://docs.pytorch.org/ao/stable/pt2e_quantization/index.html): an exported graph that takes
     the sizes of ``inputs`` and any batch, without the float weights that torchao leaves in it.
 
-    ``inputs`` are as in :func:`blocktool.summarize`; shapes are filled with random numbers. On
-    them the error is measured, and with ``measure`` the speed, over ``rounds`` rounds. Without them
-    the first two kinds only quantize. ``calibration`` yields such inputs for ``"static"``; without
+    ``inputs`` are as in :func:`blocktool.summarize`; shapes are filled with random numbers, and a
+    module that says what it takes, as blocks and timm's models do, needs none. On them the error is
+    measured, and with ``measure`` the speed, over ``rounds`` rounds; without any the first two
+    kinds only quantize. ``calibration`` yields such inputs for ``"static"``; without
     it, random batches serve, and the report warns. ``skip`` names modules to leave alone, by path
     or pattern (``"head"``, ``"stages.0.*"``). ``compile`` runs the copy through torch.compile, on
     which the speed of ``"static"`` and ``"dynamic"`` depends; call it under ``torch.no_grad()``.
@@ -74,6 +76,8 @@ def quantize(
         OptimizationError: where torchao or a C++ compiler is missing, the module cannot be copied,
             exported or compiled, nothing in it can be quantized, or the result is not finite.
     """
+    if inputs is None and calibration is None:
+        inputs = _own_inputs(module)
     check_arguments(kind, calibration, compile, inputs, rounds)
     name = type(module).__name__
     skipped = skipped_paths(module, skip)
@@ -106,8 +110,17 @@ def quantize(
     if measure:
         speed = _speed(original, quantized, given.evaluation, report, rounds, like.device)
         report = replace(report, speed=speed)
-    notes = (*((given.doubt,) if given.doubt else ()), *doubts(report, fixed_batch))
-    return Quantized(quantized, replace(report, warnings=notes))
+    own_doubts = () if given.doubt is None else (given.doubt,)
+    return Quantized(
+        quantized, replace(report, warnings=(*own_doubts, *doubts(report, fixed_batch)))
+    )
+
+
+def _own_inputs(module: nn.Module) -> Inputs:
+    try:
+        return default_inputs(module)
+    except InputError:
+        return None
 
 
 def _expected(original: nn.Module, given: Samples, name: str) -> Any:

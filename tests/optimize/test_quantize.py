@@ -273,6 +273,12 @@ def test_a_speed_that_is_not_better_is_a_warning() -> None:
     assert blocktool.quantize(nn.Linear(4, 4), (1, 4), measure=False).report.speed is None
 
 
+def test_a_block_brings_its_inputs() -> None:
+    report = blocktool.quantize(TransformerBlock(32), measure=False).report
+    assert report.sqnr_db is not None
+    assert report.sqnr_db > 40
+
+
 def test_without_inputs_nothing_is_measured() -> None:
     report = blocktool.quantize(nn.Linear(16, 16)).report
     assert (report.outputs, report.speed, report.sqnr_db) == ((), None, None)
