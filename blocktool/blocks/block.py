@@ -31,7 +31,7 @@ class Block(nn.Module):
         block = super().__new__(cls)
         # Past nn.Module's bookkeeping, which does not exist yet. Unpickling and copying come
         # without arguments, and bring the note with the rest of the state.
-        block.__dict__["_given"] = (args, kwargs)
+        block.__dict__["_given"] = (_copied(args), _copied(kwargs))
         return block
 
     @property
@@ -43,7 +43,7 @@ class Block(nn.Module):
         for name, parameter in signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 bound |= bound.pop(name, {})
-            elif name in bound and bound[name] is parameter.default:
+            elif name in bound and _same(bound[name], parameter.default):
                 del bound[name]
         return {name: value for name, value in bound.items() if name not in _WHERE}
 
@@ -77,3 +77,16 @@ class Block(nn.Module):
                     if isinstance(inner, Block):
                         inner.fuse()
         return self
+
+
+def _copied(value: Any) -> Any:
+    """A copy of containers within containers: the caller may go on to change those given."""
+    if type(value) is dict:
+        return {key: _copied(each) for key, each in value.items()}
+    return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value
+
+
+def _same(value: object, default: object) -> bool:
+    # Only where it is known what == gives.
+    plain = isinstance(value, (bool, int, float, str)) and type(value) is type(default)
+    return value is default or (plain and value == default)
