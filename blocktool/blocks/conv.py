@@ -207,7 +207,12 @@ def norm_error(
     if isinstance(norm, nn.BatchNorm2d) and norm.training:
         values *= normed[0]
         what = "batch norm in training needs more than one value for each channel"
-        hint = "a larger batch or map, eval mode, or norm='group'"
+        hint = "a larger batch or map, eval mode, or norm='layer'"
+    elif isinstance(norm, nn.GroupNorm):
+        # torch counts the batch as well, though it is not normed over.
+        values *= normed[0] * (norm.num_channels // norm.num_groups)
+        what = "torch's group norm needs more than one value for each group"
+        hint = "a larger batch or map, fewer groups, or norm='layer'"
     elif isinstance(norm, nn.InstanceNorm2d):
         what, hint = "instance norm needs more than one position", "a larger map"
     else:

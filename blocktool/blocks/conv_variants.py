@@ -13,7 +13,7 @@ from blocktool.blocks.checks import check_positive
 from blocktool.blocks.conv import ConvBlock
 from blocktool.blocks.layers import Device
 from blocktool.blocks.options import ActSpec, NormSpec, Order, Padding, PaddingMode
-from blocktool.blocks.shapes import check_map
+from blocktool.blocks.shapes import check_map, check_map_shape
 
 
 class DepthwiseSeparableConv(Block):
@@ -80,7 +80,8 @@ class DepthwiseSeparableConv(Block):
 
         Raises ShapeError where forward would fail.
         """
-        return self.pointwise.output_shape(self.depthwise.output_shape(input_shape))
+        shape = check_map_shape(self, input_shape, self.in_channels)
+        return self.pointwise.output_shape(self.depthwise.output_shape(shape))
 
     def extra_repr(self) -> str:
         """Widths."""
