@@ -1,10 +1,11 @@
 """How fast the blocks are, against those of torchvision, timm and torch.nn that compute the same.
 
 Each contestant has the same weights and gives the same output, which is checked before the clock
-runs. They take turns, in a new order each round; a time is the 10th percentile over the rounds, a
+runs. They take turns, in a new order each round; a time is the 20th percentile over the rounds, a
 ratio that of two such times (below 1: ours is faster), in brackets the least and the greatest of
 the ratios of five parts of the rounds. On one thread the clock is that of the thread, which stands
-still while another process has the core; on several it is the wall's.
+still while another process has the core; on several it is the wall's, and
+on Linux only calls count during which no thread waited for a core.
 
     python tests/benchmarks/blocks.py -o blocks.md --csv blocks.csv
     python tests/benchmarks/blocks.py blocks --only attention --threads 1
@@ -51,7 +52,9 @@ def race_all(cases: Cases, settings: Sequence[Setting], seconds: float) -> Found
             result = run_case(build, setting, seconds)
             if result is not None:
                 found[name][setting] = result
-                say(f"{name}, {setting}: {result.ratio(result.best)} of {result.best}")
+                fewest = min(samples.undisturbed for samples in result.samples.values())
+                ratio = f"{result.ratio(result.best)} of {result.best}"
+                say(f"{name}, {setting}: {ratio}; {fewest} undisturbed")
     return found
 
 
@@ -63,9 +66,9 @@ def settings_of(options: argparse.Namespace) -> list[Setting]:
 
 
 def blocks(cases: Cases, options: argparse.Namespace) -> tuple[str, Found]:
-    """Every block against every reference, inference and training."""
+    """Every block against every reference, in inference and, in the first setting, in training."""
     plain = settings_of(options)
-    settings = plain + [replace(setting, training=True) for setting in plain]
+    settings = [*plain, replace(plain[0], training=True)]
     found = race_all(cases, settings, options.seconds)
     rows = []
     for name, results in found.items():
@@ -106,7 +109,9 @@ def layouts(cases: Cases, options: argparse.Namespace) -> tuple[str, Found]:
 
 def write_csv(found: Mapping[str, Found], path: Path) -> None:
     """Every time and ratio; ``difference`` is that of the outputs, relative to the largest."""
-    header = "part block setting contestant rounds low_ms ratio least greatest difference"
+    header = (
+        "part block setting contestant calls undisturbed low_ms ratio least greatest difference"
+    )
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header.split())
@@ -119,6 +124,7 @@ def write_csv(found: Mapping[str, Found], path: Path) -> None:
                         writer.writerow(
                             (
                                 *(part, block, setting, name, len(samples.seconds)),
+                                samples.undisturbed,
                                 f"{1e3 * samples.low:.4f}",
                                 *(f"{number:.3f}" for number in numbers),
                                 f"{result.differences.get(name, 0.0):.1e}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import statistics
 import time
@@ -10,12 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 
-PERCENTILE = 10
+PERCENTILE = 20
 PARTS = 5  # of the rounds, each of which gives a ratio of its own: the spread
 FEWEST, MOST = 30, 3000  # rounds
+UNDISTURBED = 0.01  # of its time a call may have waited for a core
+PATIENCE = 6  # times the seconds, where too few calls are undisturbed
+TASKS = Path("/proc/self/task")
 
 
 def nothing() -> None:
@@ -32,21 +37,26 @@ class Step:
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds of one contestant, one for each round."""
+    """Seconds of one contestant, one for each call that counts."""
 
     seconds: tuple[float, ...]
+    undisturbed: int  # of them; fewer where the machine was never quiet
 
     @property
     def low(self) -> float:
-        """The 10th percentile in seconds: other processes only ever make a call slower."""
+        """The 20th percentile in seconds: other processes only ever make a call slower."""
         return low(self.seconds)
 
     def to(self, other: Samples) -> Ratio:
         """The ratio of the low percentiles, over all rounds and over each part of them."""
+        pairs = zip(self.parts(), other.parts(), strict=True)
+        ratios = [mine / their for mine, their in pairs]
+        return Ratio(self.low / other.low, min(ratios), max(ratios))
+
+    def parts(self) -> list[float]:
+        """The low percentile of each fifth of the calls, in the order of time."""
         size = len(self.seconds) // PARTS
-        places = [slice(part * size, (part + 1) * size) for part in range(PARTS)]
-        parts = [low(self.seconds[at]) / low(other.seconds[at]) for at in places]
-        return Ratio(self.low / other.low, min(parts), max(parts))
+        return [low(self.seconds[part * size : (part + 1) * size]) for part in range(PARTS)]
 
 
 @dataclass(frozen=True)
@@ -62,36 +72,76 @@ class Ratio:
 
 
 def low(seconds: tuple[float, ...]) -> float:
-    """The 10th percentile."""
+    """The 20th percentile."""
     return statistics.quantiles(seconds, n=100, method="inclusive")[PERCENTILE - 1]
 
 
 def interleaved(steps: Mapping[str, Step], seconds: float, clock: str) -> dict[str, Samples]:
     """One call of each contestant per round, in a new order each time, for about ``seconds``.
 
-    ``clock`` is ``"wall"``; ``"thread"``, which stands still while other processes have the core,
-    and sees the work of the calling thread alone; or ``"events"`` on the stream of a CUDA device.
+    ``clock`` is ``"thread"``, which stands still while another process has the core and sees the
+    work of the calling thread alone; ``"events"`` on the stream of a CUDA device; or ``"wall"``.
+    By the wall's clock, on Linux, only calls count during which no thread of this process had to
+    wait for a core; rounds go on until there are enough of them, though not for ever.
     """
     timed = {
         "wall": partial(_on_cpu, time.perf_counter),
         "thread": partial(_on_cpu, time.thread_time),
         "events": _on_cuda,
     }[clock]
-    found: dict[str, list[float]] = {name: [] for name in steps}
+    waited = _seconds_waited if clock == "wall" and TASKS.exists() else _never
+    calls: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     order = list(steps)
     shuffle = random.Random(0).shuffle
     with _collector_paused():
-        start = time.perf_counter()
         for _ in range(3):  # allocators and caches
             for step in steps.values():
                 timed(step)
-        each = (time.perf_counter() - start) / 3
-        rounds = min(max(int(seconds / each), FEWEST), MOST)
-        for _ in range(rounds):
+        good = dict.fromkeys(steps, 0)
+        start = time.perf_counter()
+        while not _enough(len(calls[order[0]]), min(good.values()), start, seconds):
             shuffle(order)
             for name in order:
-                found[name].append(timed(steps[name]))
-    return {name: Samples(tuple(values)) for name, values in found.items()}
+                before = waited()
+                elapsed = timed(steps[name])
+                calls[name].append((elapsed, (waited() - before) / elapsed))
+                good[name] += _undisturbed(calls[name][-1])
+    return {name: _samples(each) for name, each in calls.items()}
+
+
+def _enough(rounds: int, good: int, start: float, seconds: float) -> bool:
+    """Whether the time is up; it is longer while too few calls of someone are undisturbed."""
+    past = time.perf_counter() - start
+    if good >= FEWEST:
+        return past > seconds or rounds >= MOST
+    return past > PATIENCE * seconds and rounds >= FEWEST
+
+
+def _undisturbed(call: tuple[float, float]) -> bool:
+    return call[1] <= UNDISTURBED
+
+
+def _samples(calls: list[tuple[float, float]]) -> Samples:
+    """The undisturbed calls, or the ones disturbed least where these are too few."""
+    good = sum(map(_undisturbed, calls))
+    limit = sorted(waited for _, waited in calls)[max(good, min(FEWEST, len(calls))) - 1]
+    kept = tuple(elapsed for elapsed, waited in calls if waited <= limit)
+    return Samples(kept, good)
+
+
+def _seconds_waited() -> float:
+    """How long threads of this process have been ready to run, but without a core."""
+    nanoseconds = 0
+    for task in os.listdir(TASKS):
+        try:
+            nanoseconds += int((TASKS / task / "schedstat").read_text().split()[1])
+        except OSError:  # a thread that has ended, or a system that does not count
+            continue
+    return nanoseconds / 1e9
+
+
+def _never() -> float:
+    return 0.0
 
 
 def _on_cpu(clock: Callable[[], float], step: Step) -> float:
