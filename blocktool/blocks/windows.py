@@ -23,8 +23,9 @@ class Windows:
         self.height, self.width = grid
         self.size_h = self.height if surely(self.height <= size[0]) else size[0]
         self.size_w = self.width if surely(self.width <= size[1]) else size[1]
-        self.rows = -(-self.height // self.size_h)
-        self.columns = -(-self.width // self.size_w)
+        # Rounded up without a negative number, which ONNX's division would round towards zero.
+        self.rows = (self.height + self.size_h - 1) // self.size_h
+        self.columns = (self.width + self.size_w - 1) // self.size_w
         self.fill = (
             self.rows * self.size_h - self.height,
             self.columns * self.size_w - self.width,
