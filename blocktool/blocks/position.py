@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_positive
 from blocktool.blocks.layers import Device
-from blocktool.blocks.shapes import check_map, check_map_shape, pair
+from blocktool.blocks.shapes import check_map, check_map_shape, pair, surely
 from blocktool.blocks.tokens import Size, like_input, to_tokens
 
 
@@ -69,7 +69,8 @@ class PositionEmbedding(Block):
 
     def _positions(self, size: Size) -> Tensor:
         """(1, prefix + H * W, C)."""
-        if _equal(size[0], self.grid[0]) and _equal(size[1], self.grid[1]):
+        # An exported program of any size always resamples, which for the learned one changes nothing.
+        if surely(size[0] == self.grid[0]) and surely(size[1] == self.grid[1]):
             return self.positions
         count = self.positions.shape[1] - self.grid[0] * self.grid[1]
         first, learned = self.positions[:, :count], self.positions[:, count:]
@@ -92,15 +93,3 @@ class PositionEmbedding(Block):
         """Width and grid."""
         text = f"{self.in_channels}, grid={self.grid[0]}x{self.grid[1]}"
         return f"{text}, class_token={self.class_token is not None}"
-
-
-def _equal(size: int, learned: int) -> bool:
-    """Whether the sizes are equal; of a size that is not known yet, no, without asking further.
-
-    An exported program of any size then resamples, which for the learned size changes nothing.
-    """
-    if not torch.compiler.is_compiling():
-        return size == learned
-    from torch.fx.experimental.symbolic_shapes import statically_known_true
-
-    return statically_known_true(size == learned)
