@@ -69,7 +69,7 @@ class PositionEmbedding(Block):
 
     def _positions(self, size: Size) -> Tensor:
         """(1, prefix + H * W, C)."""
-        # An exported program of any size always resamples, which for the learned one changes nothing.
+        # A program of any size always resamples, which for the learned one changes nothing.
         if surely(size[0] == self.grid[0]) and surely(size[1] == self.grid[1]):
             return self.positions
         count = self.positions.shape[1] - self.grid[0] * self.grid[1]
