@@ -195,6 +195,15 @@ def test_attn_is_any_layer_made_from_the_width() -> None:
     assert pair.attn.squeeze_channels == 3
 
 
+@pytest.mark.parametrize("block", [ResidualBlock, BottleneckBlock])
+@pytest.mark.parametrize("what", ["norm", "attn"])
+def test_what_an_unknown_layer_keeps_is_not_overwritten(what: str, block: type) -> None:
+    # Tanh needs its output in the backward pass; a sum in place would destroy it.
+    made = block(8, **{what: lambda channels: nn.Tanh()})
+    randomize(made)(waves(2, 8, 6, 6)).square().sum().backward()
+    assert made.conv1.conv.weight.grad.abs().sum() > 0
+
+
 def test_bottleneck_width() -> None:
     assert BottleneckBlock(256).bottleneck_channels == 64
     assert BottleneckBlock(64, 256, groups=32, base_width=4).bottleneck_channels == 128
