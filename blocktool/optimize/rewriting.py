@@ -23,8 +23,8 @@ from blocktool.optimize.verify import (
     TOLERANCES,
     Differs,
     differences,
-    in_float32,
     randomize,
+    widened,
     working_dtype,
 )
 from blocktool.optimize.weights import is_layer, scale_output
@@ -176,9 +176,8 @@ def checked(
     on_meta = any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
     if on_meta:
         trial = trial.to_empty(device="cpu")
-        randomize(trial, weights=True)
-    trial, call = in_float32(trial, varied(call))
-    randomize(trial)
+    trial, call = widened(trial, varied(call))
+    randomize(trial, call, weights=on_meta)
     try:
         new, parts = rewritten(copy.deepcopy(trial), rewrite)
         differences(trial, copy.deepcopy(new), call, TOLERANCES[working_dtype(trial)])

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from blocktool.optimize.samples import called, own_random_numbers
 from blocktool.trace.inputs import CallArguments
@@ -23,6 +24,10 @@ TOLERANCES = {
 }
 """The largest difference that passes, relative to the largest magnitude of an output. Folding
 rounds each weight once more; in a deep network that is some tens of units of the last place."""
+
+RANDOM_TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-3}
+"""The same between random parameters: rounding errors grow there from norm to norm (to 1e-4 at the
+end of a ResNet-50), and so would a mistake."""
 
 
 class Differs(Exception):  # noqa: N818 -- an answer, not a failure of ours
@@ -101,12 +106,15 @@ def _full_precision() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def randomize(module: nn.Module, *, weights: bool = False) -> None:
+def randomize(module: nn.Module, arguments: CallArguments, *, weights: bool = False) -> None:
     """Draw running statistics, affine parameters and factors anew, in place.
 
     As constructed they are ones and zeros (1e-6 in ConvNeXt's factors), with which a wrong fold
     would not show; so would weights that are all zero, as at the end of a residual branch. Other
     weights are drawn with ``weights``, and buffers then are zeros.
+
+    Running statistics are drawn around those of what the norms get for these ``arguments``: with
+    any others, little of the input would be left at the end of a deep network.
     """
     with own_random_numbers(), torch.no_grad():
         for name, tensor in module.named_parameters():
@@ -117,6 +125,14 @@ def randomize(module: nn.Module, *, weights: bool = False) -> None:
                 _draw(name, buffer, weights)
             elif weights:
                 buffer.zero_()  # an index that is valid everywhere
+    norms = [inner for inner in module.modules() if isinstance(inner, _BatchNorm)]
+    hooks = [norm.register_forward_pre_hook(_settle) for norm in norms]
+    try:
+        if norms:
+            called(module, arguments)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _draw(name: str, tensor: Tensor, weights: bool) -> None:
@@ -129,15 +145,34 @@ def _draw(name: str, tensor: Tensor, weights: bool) -> None:
         tensor.normal_(0, math.sqrt(2 / max(fan_in, 1)))  # https://arxiv.org/abs/1502.01852
 
 
-def in_float32(module: nn.Module, arguments: CallArguments) -> tuple[nn.Module, CallArguments]:
-    """A half-precision module (converted in place) and its arguments in float32; others as is."""
-    if working_dtype(module) not in (torch.float16, torch.bfloat16):
+def _settle(norm: nn.Module, args: tuple[Any, ...]) -> None:
+    """Shift and scale the random statistics of a norm to those of its input (B, C, ...)."""
+    mean, variance = norm.running_mean, norm.running_var
+    if not isinstance(mean, Tensor) or not isinstance(variance, Tensor) or not args:
+        return
+    x = args[0].to(mean.dtype)
+    found, center = torch.var_mean(x, [axis for axis in range(x.ndim) if axis != 1], correction=0)
+    # Half of what all samples have in common stays: without it, differences between them grow from
+    # norm to norm, and rounding errors with them. One scale for all channels: one whose two values
+    # happen to be close would be magnified without end.
+    center = center / 2
+    scale = torch.maximum(found.mean() + center.square().mean(), 0.01 * x.square().mean())
+    scale = torch.where(scale > 0, scale, 1)
+    mean.mul_(scale.sqrt()).add_(center)
+    variance.mul_(scale)
+
+
+def widened(
+    module: nn.Module, arguments: CallArguments, least: torch.dtype = torch.float32
+) -> tuple[nn.Module, CallArguments]:
+    """A module (converted in place) and its arguments in ``least`` where they are narrower."""
+    if torch.promote_types(working_dtype(module), least) == working_dtype(module):
         return module, arguments
 
     def change(tensor: Tensor) -> Tensor:
-        return tensor.float() if tensor.is_floating_point() else tensor
+        return tensor.to(least) if tensor.is_floating_point() else tensor
 
-    return module.float(), CallArguments(
+    return module.to(least), CallArguments(
         tuple(map_tensors(value, change) for value in arguments.args),
         {name: map_tensors(value, change) for name, value in arguments.kwargs.items()},
     )

@@ -60,8 +60,8 @@ class OutputError:
 class FuseReport:
     """The account of one call of ``blocktool.fuse``.
 
-    ``tolerance`` bounds every figure in ``errors``; where ``unverified`` is not None, it says why
-    nothing was compared, and both are empty. ``params_*`` count every parameter once,
+    ``tolerance`` bounds every ``relative_error`` in ``errors``; where ``unverified`` is not None,
+    it says why nothing was compared, and both are empty. ``params_*`` count every parameter once,
     ``ops_*`` the operations of one forward in eval mode.
     """
 
@@ -85,8 +85,8 @@ class FuseReport:
 
     @property
     def max_relative_error(self) -> float | None:
-        """The largest error of any output, None where nothing was compared."""
-        return max((max(e.relative_error, e.randomized) for e in self.errors), default=None)
+        """The largest ``relative_error`` of any output, None where nothing was compared."""
+        return max((error.relative_error for error in self.errors), default=None)
 
     def __str__(self) -> str:
         lines = [f"fused {self.target}" if self.fused else f"fused {self.target}: nothing to fuse"]
@@ -100,7 +100,8 @@ class FuseReport:
         elif self.max_relative_error is not None:
             lines.append(
                 f"  outputs agree: largest error {self.max_relative_error:.1e} of the largest "
-                f"magnitude (tolerance {self.tolerance:.0e})"
+                f"magnitude (tolerance {self.tolerance:.0e}), "
+                f"{max(error.randomized for error in self.errors):.1e} with random parameters"
             )
         lines += [f"  note: {note}" for note in self.notes]
         shown = self.refused[:_LISTED]
