@@ -142,15 +142,19 @@ class Heads(Block):
 
     def _check_kv(self, k: Tensor, v: Tensor, x: Tensor) -> None:
         # Attention on CPU believes what it is given, and would read past the end of the values.
-        heads, head_dim = self.num_kv_heads, self.head_dim
-        for name, given in (("keys", k), ("values", v)):
-            if given.ndim != 4 or given.shape[1] != heads or given.shape[3] != head_dim:
+        compiling = torch.compiler.is_compiling()
+        given, heads, head_dim = k.shape, self.num_kv_heads, self.head_dim
+        fits = len(given) == 4 and given[1] == heads and given[3] == head_dim
+        if fits and not compiling and v.shape == given and given[0] == x.shape[0]:
+            return
+        for name, shape in (("keys", given), ("values", v.shape)):
+            if len(shape) != 4 or shape[1] != heads or shape[3] != head_dim:
                 expected = f"{name} (B, heads={heads}, M, head_dim={head_dim})"
                 hint = "kv is what project_kv of this block gives"
-                raise shape_error(self, expected, given.shape, hint=hint)
+                raise shape_error(self, expected, shape, hint=hint)
         self._check_batch("kv", f"heads={heads}, M, head_dim={head_dim}", k, x)
-        if not torch.compiler.is_compiling() and v.shape != k.shape:
-            reason = f"the keys are {tuple(k.shape)}"
+        if not compiling and v.shape != given:
+            reason = f"the keys are {tuple(given)}"
             raise shape_error(self, "values of the keys' shape", v.shape, reason=reason)
 
     def _in_heads(self, x: Tensor) -> Tensor:
