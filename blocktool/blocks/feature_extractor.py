@@ -165,7 +165,7 @@ def _located(*path: str | int) -> Iterator[None]:
 def _make_stage(
     config: StageConfig, in_channels: int, drop_path: float | Sequence[float], like: dict[str, Any]
 ) -> Stage:
-    block = config.block
+    block: object = config.block  # which may come from anywhere
     if isinstance(block, str):
         with _located("block"):
             block = load_block(block)
