@@ -22,6 +22,11 @@ from blocktool.blocks.shapes import (
     shape_error,
 )
 
+_LAYERS: dict[str, tuple[str, ...]] = {
+    "cna": ("conv", "norm", "act"),
+    "nac": ("norm", "act", "conv"),
+}
+
 
 class ConvBlock(Block):
     """Convolution, norm, activation: (B, in_channels, H, W) -> (B, out_channels, H', W').
@@ -96,8 +101,7 @@ class ConvBlock(Block):
         act_layer = make_act(act, inplace=inplace, device=device, dtype=dtype)
         # Registered in the order of execution, which is the order of every listing.
         layers = {"conv": conv, "norm": normed, "act": act_layer}
-        for letter in order:
-            name = {"c": "conv", "n": "norm", "a": "act"}[letter]
+        for name in _LAYERS[order]:
             setattr(self, name, layers[name])
         self.reset_parameters()
 
@@ -116,13 +120,11 @@ class ConvBlock(Block):
         check_map(self, x, self.in_channels)
         shape = x.shape
         try:
-            if self.order == "cna":
-                x = self.conv(x)
-            if self.norm is not None:
-                x = self.norm(x)
-            if self.act is not None:
-                x = self.act(x)
-            return x if self.order == "cna" else self.conv(x)
+            for name in _LAYERS[self.order]:
+                # As attributes they would cost microseconds more.
+                if (layer := self._modules.get(name)) is not None:
+                    x = layer(x)
+            return x
         except (RuntimeError, ValueError) as error:
             # What torch refuses is explained only now: checking the size beforehand would be
             # paid for at each call, and make exported programs depend on it.

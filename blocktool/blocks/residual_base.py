@@ -83,18 +83,18 @@ class Residual(Block):
 
     def _run_branch(self, out: Tensor) -> Tensor:
         """The convolutions, and what ends the branch."""
-        for name in self._branch:
-            out = getattr(self, name)(out)
-        if self.attn is not None:
-            out = self.attn(out)
-        if self.layer_scale is not None:
-            out = self.layer_scale(out)
-        return out if self.drop_path is None else self.drop_path(out)
+        return self._run((*self._branch, "attn", "layer_scale", "drop_path"), out)
 
     def _run_shortcut(self, x: Tensor) -> Tensor:
-        if self.shortcut_pool is not None:
-            x = self.shortcut_pool(x)
-        return x if self.shortcut is None else self.shortcut(x)
+        return self._run(("shortcut_pool", "shortcut"), x)
+
+    def _run(self, names: tuple[str, ...], x: Tensor) -> Tensor:
+        """Those of the layers that there are, one after the other."""
+        for name in names:
+            # As attributes they would cost microseconds more.
+            if (layer := self._modules.get(name)) is not None:
+                x = layer(x)
+        return x
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
         """The shape that forward gives for this one, without running.

@@ -61,12 +61,11 @@ class SqueezeExcite(Block):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         check_map(self, x, self.in_channels)
-        scale: Tensor = self.fc1(self.pool(x))
-        if self.act is not None:
-            scale = self.act(scale)
-        scale = self.fc2(scale)
-        if self.gate is not None:
-            scale = self.gate(scale)
+        scale = x
+        for name in ("pool", "fc1", "act", "fc2", "gate"):
+            # As attributes they would cost microseconds more.
+            if (layer := self._modules.get(name)) is not None:
+                scale = layer(scale)
         return x * scale
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
