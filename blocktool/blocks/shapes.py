@@ -80,8 +80,10 @@ def running_path(block: nn.Module) -> str | None:
     """The name of ``block`` inside the outermost module that is being called, if it has one.
 
     A module does not know who holds it. Only when something is wrong is it worth looking, and then
-    the stack of calls tells.
+    the stack of calls tells. The compiler, which cannot follow, asks again when it has given up.
     """
+    if torch.compiler.is_dynamo_compiling():
+        return None
     outermost: nn.Module | None = None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
