@@ -125,22 +125,14 @@ class ConvBlock(Block):
                 if (layer := self._modules.get(name)) is not None:
                     x = layer(x)
             return x
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, IndexError) as error:
             # What torch refuses is explained only now: checking the size beforehand would be
             # paid for at each call, and make exported programs depend on it.
-            explained = self._explain(shape)
-            if explained is None:
-                raise
-            raise explained from error
-
-    def _explain(self, shape: torch.Size) -> ShapeError | None:
-        """The ShapeError that says why torch refused this shape, None if shapes were not it."""
-        try:
-            made = self.output_shape(shape)
-        except ShapeError as error:
-            return error
-        normed = made if self.order == "cna" else shape
-        return norm_error(self, self.norm, normed, shape)
+            try:
+                self.output_shape(shape)
+            except ShapeError as explained:
+                raise explained from error
+            raise  # shapes were not it
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
         """The shape that forward gives for this one, without running.
@@ -149,7 +141,9 @@ class ConvBlock(Block):
         """
         shape = check_map_shape(self, input_shape, self.in_channels)
         sizes = (self._output_size(shape, axis) for axis in (0, 1))
-        return (shape[0], self.out_channels, *sizes)
+        made = (shape[0], self.out_channels, *sizes)
+        check_norm(self, self.norm, made if self.order == "cna" else shape, shape)
+        return made
 
     def _output_size(self, shape: tuple[int, ...], axis: int) -> int:
         """The height or the width that the convolution makes."""
@@ -198,31 +192,36 @@ class ConvBlock(Block):
         return text
 
 
-def norm_error(
+def check_norm(
     block: Block, norm: nn.Module | None, normed: Sequence[int], shape: Sequence[int]
-) -> ShapeError | None:
-    """The ShapeError for a map that leaves a norm too few values, None where that is not it.
+) -> None:
+    """Raise ShapeError for a map that leaves a norm too few values.
 
-    ``normed`` is the shape that the norm was given, ``shape`` that of the block.
+    ``normed`` is the shape that the norm is given, ``shape`` that of the block.
     """
-    values = normed[2] * normed[3]
-    if isinstance(norm, nn.BatchNorm2d) and norm.training:
-        values *= normed[0]
+    batch, values = normed[0], normed[2] * normed[3]
+    if isinstance(norm, nn.BatchNorm2d):
+        values *= batch
+        refused = values == 1 and (norm.training or norm.running_mean is None)
         what = "batch norm in training needs more than one value for each channel"
         hint = "a larger batch or map, eval mode, or norm='layer'"
     elif isinstance(norm, nn.GroupNorm):
         # torch counts the batch as well, though it is not normed over.
-        values *= normed[0] * (norm.num_channels // norm.num_groups)
+        values *= batch * (norm.num_channels // norm.num_groups)
+        refused = values == 1
         what = "torch's group norm needs more than one value for each group"
         hint = "a larger batch or map, fewer groups, or norm='layer'"
     elif isinstance(norm, nn.InstanceNorm2d):
+        statistics = norm.training or not norm.track_running_stats
+        refused = (values == 1 and statistics) or batch == 0
         what, hint = "instance norm needs more than one position", "a larger map"
+        if batch == 0:
+            what, values, hint = "torch's instance norm needs a sample", 0, "norm='layer'"
     else:
-        return None
-    if values > 1:
-        return None
-    expected = f"(B, C={block.in_channels}, H, W)"
-    return shape_error(block, expected, shape, reason=f"{what}, got {values}", hint=hint)
+        return
+    if refused:
+        expected = f"(B, C={block.in_channels}, H, W)"
+        raise shape_error(block, expected, shape, reason=f"{what}, got {values}", hint=hint)
 
 
 def _half(kernel_size: int, dilation: int) -> int:

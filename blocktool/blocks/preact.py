@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from blocktool.blocks.checks import check_divides, check_positive
-from blocktool.blocks.conv import ConvBlock, norm_error
+from blocktool.blocks.conv import ConvBlock, check_norm
 from blocktool.blocks.layers import Device, is_named, make_act, make_norm
 from blocktool.blocks.options import ActSpec, AttnSpec, NormSpec, Shortcut
 from blocktool.blocks.residual import bottleneck_width
 from blocktool.blocks.residual_base import Residual
-from blocktool.blocks.shapes import check_map
+from blocktool.blocks.shapes import ShapeError, check_map, check_map_shape
 
 
 class PreActivation(Residual):
@@ -64,12 +65,22 @@ class PreActivation(Residual):
     def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:
         try:
             out: Tensor = norm(x)
-        except ValueError as error:
-            explained = norm_error(self, norm, x.shape, x.shape)
-            if explained is None:
-                raise
-            raise explained from error
+        except (RuntimeError, ValueError, IndexError) as error:
+            try:
+                check_norm(self, norm, x.shape, x.shape)
+            except ShapeError as explained:
+                raise explained from error
+            raise
         return out
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape that forward gives for this one, without running.
+
+        Raises ShapeError where forward would fail.
+        """
+        shape = check_map_shape(self, input_shape, self.in_channels)
+        check_norm(self, self.norm, shape, shape)
+        return super().output_shape(shape)
 
 
 class PreActBlock(PreActivation):
