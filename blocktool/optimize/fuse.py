@@ -72,7 +72,7 @@ def fuse(module: nn.Module, inputs: Inputs = None, *, verify: bool = True) -> Fu
     """
     module = _checked(module)
     name = type(module).__name__
-    with torch_preserved(), own_random_numbers():
+    with torch_preserved(), own_random_numbers(), torch.inference_mode(False):
         arguments = _arguments(module, inputs)
         found = plan(_copy(module, name), arguments, name)
         unverified = _unverified(module, verify, found.steps)

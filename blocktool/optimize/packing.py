@@ -69,7 +69,7 @@ def _reason(flow: Flow, parent: ModuleCall, calls: list[ModuleCall]) -> str | No
         reason = weight_reason(flow, call, layer)
         if reason is not None:
             return reason
-        if call.path.rpartition(".")[0] != parent.path:
+        if parent.path and not call.path.startswith(f"{parent.path}."):
             return f"{call.path} is registered elsewhere"
     (storage,) = calls[0].input_storages
     for op in flow.writers[storage]:

@@ -72,7 +72,7 @@ def rewritten(parent: nn.Module, rewrite: Rewrite) -> tuple[fx.GraphModule, tupl
         parts.append(FusedPart("layer_scale", prefix + factor, prefix + name))
     layers: dict[str, nn.Linear] = {}
     for names in rewrite.packs:
-        wide = "_".join(names)
+        wide = "_".join(names).replace(".", "_")
         while hasattr(parent, wide):
             wide += "_packed"
         layers[wide] = _pack(graph, parent, names, wide)

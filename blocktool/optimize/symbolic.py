@@ -42,7 +42,39 @@ def symbolic(module: nn.Module, fixed: Mapping[str, Any]) -> fx.Graph:
     for node, name in zip(inputs, names, strict=True):
         if name in fixed:
             node.target = name  # fx numbers them, and a call by keyword would not find its name
+    _make_picklable(graph, module)
     return graph
+
+
+def _make_picklable(graph: fx.Graph, module: nn.Module) -> None:
+    """Take out what torch.fx cannot save and load: annotations that are strings (PEP 563), and its
+    own check for None, after whose loading nothing can be traced any more in that process."""
+    for node in list(graph.nodes):
+        node.type = None
+        if getattr(node.target, "__name__", "") == "_assert_is_none":
+            value = node.args[0]
+            check = f"{value.target}_is_none"
+            module.add_module(check, IsNone(str(value.target)))
+            with graph.inserting_before(node):
+                graph.call_module(check, (value,))
+            graph.erase_node(node)
+
+
+class IsNone(nn.Module):
+    """Raises ValueError for an argument that was None when a forward was made without it."""
+
+    def __init__(self, argument: str) -> None:
+        super().__init__()
+        self.argument = argument
+
+    def forward(self, value: object) -> None:
+        """Do nothing for None."""
+        if value is not None:
+            raise ValueError(f"{self.argument} was None when this module was fused; leave it out")
+
+    def extra_repr(self) -> str:
+        """The name of the argument."""
+        return self.argument
 
 
 def fixed_arguments(module: nn.Module, call: CallArguments) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -95,6 +96,8 @@ def test_other_sizes_and_flags_afterwards() -> None:
     assert torch.allclose(module(x), copy_(x), atol=1e-6)
     with pytest.raises(AssertionError, match="specialized"):
         copy_(x, causal=True)  # said aloud, since it was fused without
+    with pytest.raises(ValueError, match="mask was None when this module was fused"):
+        copy_(x, torch.ones(3, 11, 11, dtype=torch.bool))
 
 
 def test_it_can_be_copied_and_saved() -> None:
@@ -105,6 +108,8 @@ def test_it_can_be_copied_and_saved() -> None:
     again = blocktool.fuse(Block(Attention()), SIZE).module
     again.load_state_dict(module.state_dict())
     assert torch.equal(again(x), wanted)
+    loaded = pickle.loads(pickle.dumps(module))
+    assert torch.equal(loaded(x), wanted)
 
 
 class Gated(nn.Module):
@@ -190,6 +195,20 @@ def test_what_the_caller_needs_of_the_old_module() -> None:
     reasons = [part.reason for part in result.report.refused if part.kind == "packed"]
     assert len(reasons) == 1
     assert "has no attribute 'k'" in reasons[0]
+
+
+def test_layers_in_a_list() -> None:
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.maps = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            first, *rest = (layer(x) for layer in self.maps)
+            return first * rest[0].sigmoid() + rest[1]
+
+    result = fused(nn.Sequential(Listed()))
+    assert groups(result) == [("0.maps.0, 0.maps.1, 0.maps.2", "0.maps_0_maps_1_maps_2")]
 
 
 @pytest.mark.parametrize("name", ["SwiGLU", "EvaAttention"])
