@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_positive
 from blocktool.blocks.layers import Device
-from blocktool.blocks.shapes import check_map, check_map_shape, pair, surely
+from blocktool.blocks.shapes import check_map, check_map_shape, pair, shape_error, surely
 from blocktool.blocks.tokens import Size, like_input, to_tokens
 
 
@@ -23,7 +24,7 @@ class PositionEmbedding(Block):
     size the positions are resampled (bicubic with antialiasing, as in timm).
 
     Raises ValueError for sizes that are not positive; ShapeError, in forward, for a tensor that is
-    not (B, channels, H, W).
+    not (B, channels, H, W), or that is empty.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class PositionEmbedding(Block):
         check_map(self, x, self.in_channels)
         tokens, size = to_tokens(x)
         assert size is not None
+        if surely(size[0] * size[1] == 0):
+            self._refuse_nothing(x.shape)
         positions = self._positions(size)
         if self.class_token is None:
             return like_input(tokens + positions, size, x)
@@ -79,12 +82,17 @@ class PositionEmbedding(Block):
         resampled = made.flatten(2).transpose(1, 2).to(learned.dtype)
         return torch.cat((first, resampled), 1)
 
+    def _refuse_nothing(self, shape: Sequence[int]) -> NoReturn:
+        raise shape_error(self, f"(B, C={self.in_channels}, H>=1, W>=1)", shape)
+
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
         """The shape that forward gives for this one, without running.
 
-        Raises ShapeError unless it is (B, channels, H, W).
+        Raises ShapeError unless it is (B, channels, H, W), with at least one position.
         """
         shape = check_map_shape(self, input_shape, self.in_channels)
+        if shape[2] * shape[3] == 0:
+            self._refuse_nothing(shape)
         if self.class_token is None:
             return shape
         return shape[0], 1 + shape[2] * shape[3], self.in_channels
