@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 from torch import nn
@@ -24,22 +26,29 @@ class Block(nn.Module):
     in_channels: int
     out_channels: int
     stride: int | tuple[int, int]
-    _given: tuple[tuple[Any, ...], dict[str, Any]]
+    _given: Given
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Note what the constructor is given, before it can go wrong or be overridden."""
         block = super().__new__(cls)
         # Past nn.Module's bookkeeping, which does not exist yet. Unpickling and copying come
         # without arguments, and bring the note with the rest of the state.
-        block.__dict__["_given"] = (_copied(args), _copied(kwargs))
+        block.__dict__["_given"] = Given(cls, _copied(args), _copied(kwargs))
         return block
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments by name, as given; defaults, device and dtype left out."""
-        args, kwargs = self._given
-        signature = inspect.signature(type(self))
-        bound = dict(signature.bind(*args, **kwargs).arguments)
+        """The constructor's arguments by name, as given; defaults, device and dtype left out.
+
+        Raises ValueError in a copy that came through pickle without them, where some of them cannot
+        be pickled.
+        """
+        # Not type(self): parametrizations and sharding put a class of theirs in front.
+        cls, args, kwargs = self._given.cls, self._given.args, self._given.kwargs
+        if args is None or kwargs is None:
+            raise ValueError(f"{cls.__name__}: its arguments could not be pickled and are lost")
+        signature = inspect.signature(cls)
+        bound = dict(signature.bind(*_copied(args), **_copied(kwargs)).arguments)
         for name, parameter in signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 bound |= bound.pop(name, {})
@@ -77,6 +86,26 @@ class Block(nn.Module):
                     if isinstance(inner, Block):
                         inner.fuse()
         return self
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a block was constructed with, and as what; never changed, so that copies share it."""
+
+    cls: type
+    args: tuple[Any, ...] | None
+    kwargs: dict[str, Any] | None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Given:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A lambda among the arguments must not keep the whole model from being saved.
+        try:
+            pickle.dumps((self.args, self.kwargs))
+        except Exception:
+            return Given, (self.cls, None, None)
+        return Given, (self.cls, self.args, self.kwargs)
 
 
 def _copied(value: Any) -> Any:

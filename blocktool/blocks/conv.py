@@ -174,14 +174,17 @@ class ConvBlock(Block):
         """Fold the batch norm into the convolution before it, in place; returns self.
 
         With ``order="nac"``, a norm that does not follow the convolution, stays, as do norms of
-        other kinds and those without running statistics. Raises ValueError in training mode.
+        other kinds, those without running statistics, and layers with hooks or parametrizations.
+        Raises ValueError in training mode.
         """
         super().fuse()
         norm = self.norm
-        foldable = isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats
-        if self.order == "cna" and foldable and isinstance(norm, nn.BatchNorm2d):
-            self.conv = fuse_conv_bn_eval(self.conv, norm)
-            self.norm = None
+        plain = type(self.conv) is nn.Conv2d and type(norm) is nn.BatchNorm2d
+        if plain and self.order == "cna" and isinstance(norm, nn.BatchNorm2d):
+            still = not (norm.training or self.conv.training) and norm.running_mean is not None
+            if still and not (_is_hooked(self.conv) or _is_hooked(norm)):
+                self.conv = fuse_conv_bn_eval(self.conv, norm)
+                self.norm = None
         return self
 
     def extra_repr(self) -> str:
@@ -222,6 +225,12 @@ def check_norm(
     if refused:
         expected = f"(B, C={block.in_channels}, H, W)"
         raise shape_error(block, expected, shape, reason=f"{what}, got {values}", hint=hint)
+
+
+def _is_hooked(layer: nn.Module) -> bool:
+    """Whether something else happens when the layer is called."""
+    hooks = (layer._forward_hooks, layer._forward_pre_hooks)
+    return any(hooks) or bool(layer._backward_hooks) or bool(layer._backward_pre_hooks)
 
 
 def _half(kernel_size: int, dilation: int) -> int:

@@ -109,14 +109,14 @@ class FeatureExtractor(Block):
         size = (x.shape[2], x.shape[3])
         if self.positions is not None:
             x = self.positions(x)
-        maps: list[Tensor] = []
-        for stage in self.stages:
+        wanted: dict[int, Tensor] = {}
+        for index, stage in enumerate(self.stages):
             x = stage(x)
-            if self.head is None:
-                maps.append(x if x.ndim == 4 else self._as_map(x, size))
+            if self.head is None and index in self.out_indices:
+                wanted[index] = x if x.ndim == 4 else self._as_map(x, size)
         if self.head is not None:
             return self.head(x)  # type: ignore[no-any-return]
-        return [maps[index] for index in self.out_indices]
+        return [wanted[index] for index in self.out_indices]
 
     def _as_map(self, tokens: Tensor, size: Size) -> Tensor:
         """Tokens (B, 1 + H * W, C) without the class token, as (B, C, H, W)."""

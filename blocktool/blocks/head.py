@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_choice, check_positive, check_rate
 from blocktool.blocks.config import HeadConfig
-from blocktool.blocks.layers import Device, make_act, make_norm, make_token_norm
+from blocktool.blocks.layers import Device, is_named, make_act, make_norm, make_token_norm
 from blocktool.blocks.shapes import check_map, check_map_shape, check_tokens
 
 _POOLS: dict[str, Any] = {"avg": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}
@@ -47,7 +47,9 @@ class ClassifierHead(Block):
         self.pooling = config.pool
         make: Any = make_token_norm if tokens else make_norm
         self.norm: nn.Module | None = make(config.norm, in_channels, **like)
-        self.act = make_act(config.act, inplace=config.norm is not None, **like)
+        # In place on what a norm of ours gave, never on the input.
+        inplace = config.norm is not None and is_named(config.norm)
+        self.act = make_act(config.act, inplace=inplace, **like)
         self.pool = None if tokens else _POOLS[config.pool](1)
         self.dropout = nn.Dropout(config.dropout) if config.dropout else None
         self.fc = nn.Linear(in_channels, config.num_classes, **like)

@@ -60,7 +60,8 @@ class PreActivation(Residual):
             ready = self.act(ready)
         out = self._run_branch(ready)
         x = x if self.shortcut is None else self._run_shortcut(ready)
-        return out.add_(x) if self._add_in_place else out + x
+        # Under autocast the branch is rounded; the sum of all blocks before it should not be.
+        return out.add_(x) if self._add_in_place and out.dtype == x.dtype else out + x
 
     def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:
         try:

@@ -80,21 +80,23 @@ def running_path(block: nn.Module) -> str | None:
     """The name of ``block`` inside the outermost module that is being called, if it has one.
 
     A module does not know who holds it. Only when something is wrong is it worth looking, and then
-    the stack of calls tells. The compiler, which cannot follow, asks again when it has given up.
+    the stack of calls tells. Code that is being compiled has no such stack.
     """
     if torch.compiler.is_dynamo_compiling():
         return None
-    outermost: nn.Module | None = None
+    owners: dict[int, nn.Module] = {}
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         owner = frame.f_locals.get("self") if frame.f_code.co_argcount else None
         if isinstance(owner, nn.Module):
-            outermost = owner
+            owners.setdefault(id(owner), owner)
         frame = frame.f_back
-    if outermost is None:
-        return None
-    names = (name for name, module in outermost.named_modules() if module is block)
-    return next(names, None) or None
+    # The outermost may hold its modules where nn.Module does not see them, in a plain list.
+    for owner in reversed(owners.values()):
+        for name, module in owner.named_modules():
+            if module is block:
+                return name or None
+    return None
 
 
 def check_map(block: nn.Module, x: Tensor, channels: int) -> None:

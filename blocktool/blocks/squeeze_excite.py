@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_positive
-from blocktool.blocks.layers import Device, make_act, reset_parameters
+from blocktool.blocks.layers import Device, make_act
 from blocktool.blocks.options import ActSpec
 from blocktool.blocks.shapes import check_map, check_map_shape
 
@@ -52,11 +52,6 @@ class SqueezeExcite(Block):
         self.act = make_act(act, inplace=True, device=device, dtype=dtype)
         self.fc2 = nn.Conv2d(squeeze_channels, channels, 1, device=device, dtype=dtype)
         self.gate = make_act(gate, inplace=True, device=device, dtype=dtype)
-
-    def reset_parameters(self) -> None:
-        """Initialise both layers as torch.nn.Conv2d does."""
-        for layer in self.children():
-            reset_parameters(layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint as run_checkpointed
 from blocktool.blocks.block import Block
 from blocktool.blocks.checks import check_positive
 from blocktool.blocks.conv import ConvBlock
-from blocktool.blocks.layers import Device, drop_path_rates, reset_parameters
+from blocktool.blocks.layers import Device, drop_path_rates
 from blocktool.blocks.names import load_block
 
 
@@ -28,7 +28,8 @@ class Stage(Block, nn.Sequential):
     rather than strides begins with the dilation of the stage before it,
     ``stride=1, dilation=2, first={"dilation": 1}`` (https://arxiv.org/abs/1706.05587).
 
-    ``drop_path`` is one rate for each block, or the rate of the last, to which they rise linearly.
+    ``drop_path`` is one rate for each block, or the rate of the last, to which they rise linearly
+    from 0 at the first (a single block gets 0; ``[rate]`` gives it one).
     ``checkpoint=True`` recomputes the blocks in the backward pass instead of keeping their
     activations, in training; batch statistics are then taken twice in each step, as they are with
     any checkpointing. ``channels_last=True`` keeps weights and maps in that memory format.
@@ -93,10 +94,11 @@ class Stage(Block, nn.Sequential):
         if channels_last:
             to_channels_last(self)
 
-    def reset_parameters(self) -> None:
-        """Initialise every block anew."""
-        for block in self.children():
-            reset_parameters(block)
+    def __getitem__(self, index: int | slice) -> Any:
+        """A block, or an nn.Sequential of several."""
+        if isinstance(index, slice):
+            return nn.Sequential(*list(self)[index])
+        return super().__getitem__(index)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H / stride, W / stride), rounded up."""

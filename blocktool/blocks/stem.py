@@ -50,10 +50,6 @@ class Stem(Block):
             self.pool = _POOLS[config.pool](3, 2, 1)
         self.stride: int = config.stride if self.pool is None else 2 * config.stride
 
-    def reset_parameters(self) -> None:
-        """Initialise the convolution and its norm anew."""
-        self.conv.reset_parameters()
-
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H / stride, W / stride)."""
         x = self.conv(x)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from block_references import randomize, waves
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import blocktool.blocks as blocks
 from blocktool.blocks import (
@@ -25,6 +26,7 @@ from blocktool.blocks import (
     ResidualBlock,
     SelfAttention,
     SEResidualBlock,
+    ShapeError,
     SqueezeExcite,
     Stage,
     TransformerBlock,
@@ -226,3 +228,84 @@ def test_reset_parameters_reaches_everything() -> None:
 def test_every_block_is_one() -> None:
     for name in ("ConvBlock", "Stage", "FeatureExtractor", "CrossAttention", "FeedForward"):
         assert issubclass(getattr(blocks, name), Block)
+
+
+class _Squashed(nn.BatchNorm2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).tanh()
+
+
+def _with_a_hook(block: ConvBlock, name: str) -> ConvBlock:
+    getattr(block, name).register_forward_hook(lambda module, args, out: out * 2)
+    return block
+
+
+def _with_norms_in_training(block: ConvBlock) -> ConvBlock:
+    block.norm.train()
+    return block
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ConvBlock(3, 8, norm=_Squashed),
+        lambda: ConvBlock(3, 8, norm=("batch", {"track_running_stats": False})),
+        lambda: _with_a_hook(ConvBlock(3, 8), "conv"),
+        lambda: _with_a_hook(ConvBlock(3, 8), "norm"),
+        lambda: _parametrized(ConvBlock(3, 8)),
+        lambda: _pruned(ConvBlock(3, 8)),
+    ],
+)
+def test_fuse_leaves_what_it_cannot_fold(make: Callable[[], ConvBlock]) -> None:
+    block = randomize(make()).eval()
+    x = torch.rand(2, 3, 8, 8)
+    wanted = block(x)
+    assert block.fuse().norm is not None
+    assert torch.equal(block(x), wanted)
+
+
+def test_fuse_leaves_a_norm_that_is_in_training() -> None:
+    block = _with_norms_in_training(ConvBlock(3, 8).eval())
+    assert block.fuse().norm is not None
+
+
+def _parametrized(block: ConvBlock) -> ConvBlock:
+    nn.utils.parametrizations.weight_norm(block.conv)
+    return block
+
+
+def _pruned(block: ConvBlock) -> ConvBlock:
+    prune.l1_unstructured(block.conv, "weight", 0.5)
+    return block
+
+
+def test_a_lambda_does_not_keep_a_block_from_being_pickled() -> None:
+    # The layers themselves can be; only the note of how they were made cannot.
+    block = ConvBlock(3, 8, act=lambda: nn.ReLU())
+    again = pickle.loads(pickle.dumps(block))
+    assert again.state_dict().keys() == block.state_dict().keys()
+    with pytest.raises(ValueError, match="could not be pickled"):
+        _ = again.arguments
+    assert copy.deepcopy(block).arguments.keys() == {"in_channels", "out_channels", "act"}
+
+
+def test_arguments_are_those_of_the_class_that_was_named() -> None:
+    block = SqueezeExcite(16, reduction=4)
+    nn.utils.parametrize.register_parametrization(block.fc1, "weight", nn.Identity())
+    # As parametrizations and sharding do: a class of theirs in front.
+    block.__class__ = type("Sharded", (SqueezeExcite,), {"__init__": lambda self, *args: None})
+    assert block.arguments == {"channels": 16, "reduction": 4}
+
+
+def test_the_path_is_found_behind_a_module_that_hides_its_net() -> None:
+    class Hiding(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.nets = [nn.Sequential(ConvBlock(3, 8))]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.nets[0](x)
+
+    with pytest.raises(ShapeError) as caught:
+        Hiding()(torch.rand(1, 4, 8, 8))
+    assert caught.value.path == "0"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import weakref
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -380,3 +381,22 @@ def test_channels_last() -> None:
     for mine, wanted in zip(last(x), plain(x), strict=True):
         assert mine.is_contiguous(memory_format=torch.channels_last)
         torch.testing.assert_close(mine, wanted)
+
+
+def test_a_map_that_nobody_wants_is_not_kept() -> None:
+    model = FeatureExtractor(
+        {"num_stages": 3, "blocks_per_stage": 1, "channels": [3, 8, 8, 8], "out_indices": [2]}
+    )
+    first: list[weakref.ref[torch.Tensor]] = []
+    gone: list[bool] = []
+    model.stages[0].register_forward_hook(lambda module, args, out: first.append(weakref.ref(out)))
+    model.stages[2].register_forward_hook(lambda *_: gone.append(first[0]() is None))
+    with torch.no_grad():
+        model.eval()(torch.rand(1, 3, 16, 16))
+    assert gone == [True]
+
+
+def test_a_head_does_not_work_in_place_on_what_it_was_given() -> None:
+    head = {"num_classes": 5, "norm": lambda channels: nn.Identity(), "act": "relu"}
+    model = FeatureExtractor({**LONG, "head": head})
+    model(torch.rand(2, 3, 32, 32)).sum().backward()

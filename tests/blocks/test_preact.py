@@ -155,3 +155,10 @@ def test_bottleneck_widths() -> None:
 def test_bad_arguments(block: type, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         block(16, **options)
+
+
+def test_autocast_does_not_round_the_sum() -> None:
+    block = PreActBlock(16).eval()  # as built, the identity
+    x = torch.rand(2, 16, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(block(x), x)

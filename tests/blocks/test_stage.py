@@ -192,3 +192,11 @@ def test_drop_path_keeps_the_mean() -> None:
     assert torch.equal(out[:, 0], out[:, 1])  # a sample as a whole
     assert out.mean().item() == pytest.approx(1.0, abs=0.05)
     assert layer.eval()(x) is x
+
+
+def test_a_slice_of_a_stage_is_a_sequential() -> None:
+    stage = Stage(ResidualBlock, 3, 8, 16)
+    part = stage[1:]
+    assert type(part) is nn.Sequential
+    assert list(part) == list(stage)[1:]
+    assert stage[-1] is list(stage)[-1]
