@@ -1,11 +1,11 @@
 """How fast the blocks are, against those of torchvision, timm and torch.nn that compute the same.
 
 Each contestant has the same weights and gives the same output, which is checked before the clock
-runs. They take turns, in a new order each round; a time is the 20th percentile over the rounds, a
+runs. They take turns, in a new order each round; a time is the 10th percentile over the rounds, a
 ratio that of two such times (below 1: ours is faster), in brackets the least and the greatest of
 the ratios of five parts of the rounds. On one thread the clock is that of the thread, which stands
-still while another process has the core; on several it is the wall's, and
-on Linux only calls count during which no thread waited for a core.
+still while another process has the core; on several it is the wall's, and on Linux only calls
+count during which no thread waited for a core: "disturbed" where those were too few.
 
     python tests/benchmarks/blocks.py -o blocks.md --csv blocks.csv
     python tests/benchmarks/blocks.py blocks --only attention --threads 1
@@ -84,7 +84,10 @@ def blocks(cases: Cases, options: argparse.Namespace) -> tuple[str, Found]:
 
 
 def _cell(result: Result | None, theirs: str) -> Ratio | str:
-    return result.ratio(theirs) if result and theirs in result.samples else ""
+    if result is None or theirs not in result.samples:
+        return ""
+    trusted = result.samples[OURS].trusted and result.samples[theirs].trusted
+    return result.ratio(theirs) if trusted else "disturbed"
 
 
 def layouts(cases: Cases, options: argparse.Namespace) -> tuple[str, Found]:

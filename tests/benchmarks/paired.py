@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-PERCENTILE = 20
+PERCENTILE = 10
 PARTS = 5  # of the rounds, each of which gives a ratio of its own: the spread
 FEWEST, MOST = 30, 3000  # rounds
 UNDISTURBED = 0.01  # of its time a call may have waited for a core
@@ -43,8 +43,13 @@ class Samples:
     undisturbed: int  # of them; fewer where the machine was never quiet
 
     @property
+    def trusted(self) -> bool:
+        """Whether there are calls enough that nothing disturbed."""
+        return self.undisturbed >= 2 * PARTS
+
+    @property
     def low(self) -> float:
-        """The 20th percentile in seconds: other processes only ever make a call slower."""
+        """The 10th percentile in seconds: other processes only ever make a call slower."""
         return low(self.seconds)
 
     def to(self, other: Samples) -> Ratio:
@@ -72,7 +77,7 @@ class Ratio:
 
 
 def low(seconds: tuple[float, ...]) -> float:
-    """The 20th percentile."""
+    """The 10th percentile."""
     return statistics.quantiles(seconds, n=100, method="inclusive")[PERCENTILE - 1]
 
 
@@ -114,7 +119,7 @@ def _enough(rounds: int, good: int, start: float, seconds: float) -> bool:
     past = time.perf_counter() - start
     if good >= FEWEST:
         return past > seconds or rounds >= MOST
-    return past > PATIENCE * seconds and rounds >= FEWEST
+    return rounds >= PARTS * 2 and past > PATIENCE * seconds
 
 
 def _undisturbed(call: tuple[float, float]) -> bool:
