@@ -15,8 +15,8 @@ from blocktool.blocks.config import (
     ConfigurationError,
     FeatureExtractorConfig,
     StageConfig,
-    read_config,
 )
+from blocktool.blocks.config_reading import read_config
 from blocktool.blocks.head import ClassifierHead
 from blocktool.blocks.layers import Device, drop_path_rates
 from blocktool.blocks.names import load_block
@@ -40,8 +40,8 @@ class FeatureExtractor(Block):
 
     ``config`` is a :class:`~blocktool.blocks.config.FeatureExtractorConfig`, or anything with
     ``num_stages``, ``blocks_per_stage`` and ``channels``
-    (:func:`~blocktool.blocks.config.read_config` says how it is read). With a head, forward gives
-    logits (B, num_classes); without one, a list of the maps of the stages in ``out_indices``
+    (:func:`~blocktool.blocks.config_reading.read_config` says how it is read). With a head, forward
+    gives logits (B, num_classes); without one, a list of the maps of the stages in ``out_indices``
     (negative ones count from the end), which ``feature_info`` describes; tokens are given as maps,
     the class token left out. Stages behind the last one that is wanted are not built.
 
