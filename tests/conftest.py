@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Before torch is imported: the tests' tensors are small, and threads that wait for each other on a
+# busy machine make a test of a millisecond take seconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 class Project:
