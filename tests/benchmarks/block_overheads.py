@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import timeit
 from collections.abc import Callable, Sequence
 
@@ -9,7 +10,7 @@ import torch
 from block_cases import example
 from block_race import Setting
 from block_references import randomize
-from common import table
+from common import say, table
 from paired import Step, interleaved
 
 import blocktool
@@ -48,9 +49,9 @@ def fused(settings: Sequence[Setting], seconds: float) -> str:
     for name in ("resnet18", "resnet50"):
         model = randomize(example(name)).eval()
         made = blocktool.fuse(model, (1, 3, 224, 224))
-        for setting in settings:
+        for batch, setting in itertools.product((1, 8), settings):
             torch.set_num_threads(setting.threads)
-            x = torch.randn(1, 3, 224, 224, device=setting.device)
+            x = torch.randn(batch, 3, 224, 224, device=setting.device)
             contestants = {
                 "as it is": model.to(setting.device),
                 "fused": made.module.to(setting.device),
@@ -59,8 +60,10 @@ def fused(settings: Sequence[Setting], seconds: float) -> str:
             with torch.no_grad():
                 samples = interleaved(steps, seconds, setting.clock)
             times = [f"{1e3 * each.low:.1f} ms" for each in samples.values()]
-            ratio = samples["fused"].to(samples["as it is"])
+            ratio = samples["fused"].shown(samples["as it is"])
             error = max(each.randomized for each in made.report.errors)
-            rows.append((f"{name}.yaml", str(setting), *times, ratio, f"{error:.1g}"))
+            label = f"{name}.yaml, B{batch}"
+            rows.append((label, str(setting), *times, ratio, f"{error:.1g}"))
+            say(f"{label}, {setting}: {ratio}")
     header = ("network", "setting", "as it is", "fused", "ratio", "relative error")
     return table(header, rows)

@@ -86,8 +86,7 @@ def blocks(cases: Cases, options: argparse.Namespace) -> tuple[str, Found]:
 def _cell(result: Result | None, theirs: str) -> Ratio | str:
     if result is None or theirs not in result.samples:
         return ""
-    trusted = result.samples[OURS].trusted and result.samples[theirs].trusted
-    return result.ratio(theirs) if trusted else "disturbed"
+    return result.samples[OURS].shown(result.samples[theirs])
 
 
 def layouts(cases: Cases, options: argparse.Namespace) -> tuple[str, Found]:
@@ -104,7 +103,7 @@ def layouts(cases: Cases, options: argparse.Namespace) -> tuple[str, Found]:
         cells: list[object] = []
         for setting in settings:
             result = results[setting]
-            cells += [result.ratio(result.best), result.ratio(PLAIN)]
+            cells += [_cell(result, result.best), _cell(result, PLAIN)]
         rows.append((name, *cells))
     header = [f"{s}: {what}" for s in settings for what in ("to the best", "to ours, plain")]
     return table(("block", *header), rows), found

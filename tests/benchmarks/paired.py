@@ -58,6 +58,10 @@ class Samples:
         ratios = [mine / their for mine, their in pairs]
         return Ratio(self.low / other.low, min(ratios), max(ratios))
 
+    def shown(self, other: Samples) -> Ratio | str:
+        """The ratio, where both have calls enough to be trusted."""
+        return self.to(other) if self.trusted and other.trusted else "disturbed"
+
     def parts(self) -> list[float]:
         """The low percentile of each fifth of the calls, in the order of time."""
         size = len(self.seconds) // PARTS
