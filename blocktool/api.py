@@ -1,4 +1,4 @@
-"""The functions behind ``blocktool.trace``, ``blocktool.summarize`` and those of ``optimize``."""
+"""The functions behind ``blocktool.build``, ``trace``, ``summarize``, ``fuse`` and ``quantize``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,26 @@ if TYPE_CHECKING:
 
     from blocktool.trace.inputs import Inputs
 
-__all__ = ["fuse", "quantize", "summarize", "trace"]
+__all__ = ["build", "fuse", "quantize", "summarize", "trace"]
+
+
+def build(target: str, *arguments: str) -> nn.Module:
+    """The module that a target of the command line names, a new one at each call.
+
+    ``target`` is a block's name, a configuration file, an import path or a zoo's model;
+    ``arguments`` are ``"KEY=VALUE"`` strings for it. Values are read as the command line reads them
+    (YAML 1.2: ``1e-5`` is a number, ``no`` a word).
+
+    Raises TargetError (ConfigError for a configuration), UsageError for arguments that cannot be
+    read, and ModuleError where the constructor itself fails.
+
+    >>> import blocktool
+    >>> blocktool.build("conv", "in_channels=3", "norm=null").in_channels
+    3
+    """
+    from blocktool.targets.resolve import resolve
+
+    return resolve(target, arguments).build()
 
 
 def summarize(

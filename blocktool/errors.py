@@ -33,6 +33,8 @@ class BlocktoolError(Exception):
         self.message = message
         self.hint = hint
         self.details = details
+        if hint:
+            self.add_note(f"  hint: {hint}")  # where a traceback is all that is seen
 
 
 class UsageError(BlocktoolError):

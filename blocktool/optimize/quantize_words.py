@@ -11,7 +11,13 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from blocktool.errors import OptimizationError, UsageError
-from blocktool.results.quantize import NOT_FASTER, Kind, QuantizationReport, UnquantizedLayer
+from blocktool.results.quantize import (
+    LITTLE,
+    NOT_FASTER,
+    Kind,
+    QuantizationReport,
+    UnquantizedLayer,
+)
 
 
 def skipped_paths(module: nn.Module, patterns: Sequence[str]) -> frozenset[str]:
@@ -64,6 +70,8 @@ def doubts(report: QuantizationReport, fixed_batch: bool) -> Iterator[str]:
             "the outputs are bit for bit the original's: the quantized layers do not reach them "
             "(residual branches that start at zero, say)"
         )
+    elif report.sqnr_db < LITTLE:
+        yield f"an SQNR of {report.sqnr_db:.1f} dB is little: is the calibration like the inputs?"
     if report.quantized_bytes >= report.original_bytes:
         yield "it is not smaller"
     yield from _slow(report)

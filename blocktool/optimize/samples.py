@@ -56,8 +56,11 @@ def samples(
             raise InputError(
                 "calibration holds no inputs", hint="give at least one batch"
             ) from None
-        evaluation = first if inputs is None else with_values(inputs)
-        doubt = "the error was measured on a batch of the calibration" if inputs is None else None
+        # Random values lie outside the ranges that a calibration finds: they would show an error
+        # that the user's data do not have.
+        own = inputs is None or _has_floating_spec(call_arguments(inputs))
+        evaluation = first if own else with_values(inputs)
+        doubt = "the error was measured on a batch of the calibration" if own else None
         return Samples(evaluation, _chain(first, map(with_values, batches)), doubt)
     if inputs is None:
         return Samples(None, ())

@@ -15,6 +15,9 @@ KINDS: tuple[Kind, ...] = ("weight-only", "dynamic", "static")
 NOT_FASTER = 0.95
 """From this ratio of times on, a difference is taken for noise."""
 
+LITTLE = 20.0
+"""An SQNR in dB below which a tenth of the output is noise."""
+
 _SHOWN = 5  # layers named one by one in the text; the report holds them all
 
 

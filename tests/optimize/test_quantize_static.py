@@ -384,3 +384,23 @@ def test_what_torch_did_not_compile_is_an_error(compiler: Any) -> None:
         pytest.raises(OptimizationError, match="as it was"),
     ):
         blocktool.quantize(nn.Linear(8, 8), (8, 8), compile=True)
+
+
+def test_a_shape_beside_a_calibration_is_not_filled_with_other_values() -> None:
+    """Random values lie outside the ranges that were found: the error would not be the user's."""
+    net = randomize(ConvBlock(3, 8)).eval()
+    batches = [torch.rand(4, 3, 8, 8) for _ in range(4)]
+    given = quantize(net, (4, 3, 8, 8), kind="static", calibration=batches, measure=False).report
+    wanted = quantize(net, batches[0], kind="static", calibration=batches, measure=False).report
+    assert given.sqnr_db == wanted.sqnr_db
+    assert any("batch of the calibration" in warning for warning in given.warnings)
+
+
+def test_a_low_ratio_is_warned_of() -> None:
+    net = randomize(ConvBlock(3, 8)).eval()
+    far = torch.rand(4, 3, 8, 8) * 20
+    report = quantize(
+        net, far, kind="static", calibration=[torch.rand(4, 3, 8, 8)], measure=False
+    ).report
+    assert report.sqnr_db < 20
+    assert any("is little" in warning for warning in report.warnings)
