@@ -390,8 +390,12 @@ def test_a_shape_beside_a_calibration_is_not_filled_with_other_values() -> None:
     """Random values lie outside the ranges that were found: the error would not be the user's."""
     net = randomize(ConvBlock(3, 8)).eval()
     batches = [torch.rand(4, 3, 8, 8) for _ in range(4)]
-    given = quantize(net, (4, 3, 8, 8), kind="static", calibration=batches, measure=False).report
-    wanted = quantize(net, batches[0], kind="static", calibration=batches, measure=False).report
+    given = blocktool.quantize(
+        net, (4, 3, 8, 8), kind="static", calibration=batches, measure=False
+    ).report
+    wanted = blocktool.quantize(
+        net, batches[0], kind="static", calibration=batches, measure=False
+    ).report
     assert given.sqnr_db == wanted.sqnr_db
     assert any("batch of the calibration" in warning for warning in given.warnings)
 
@@ -399,7 +403,7 @@ def test_a_shape_beside_a_calibration_is_not_filled_with_other_values() -> None:
 def test_a_low_ratio_is_warned_of() -> None:
     net = randomize(ConvBlock(3, 8)).eval()
     far = torch.rand(4, 3, 8, 8) * 20
-    report = quantize(
+    report = blocktool.quantize(
         net, far, kind="static", calibration=[torch.rand(4, 3, 8, 8)], measure=False
     ).report
     assert report.sqnr_db < 20
