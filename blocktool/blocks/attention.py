@@ -8,14 +8,13 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from blocktool.blocks.checks import check_positive
+from blocktool.blocks.checks import check_pair
 from blocktool.blocks.heads import Heads, KeysValues
 from blocktool.blocks.layers import Device, make_token_norm
 from blocktool.blocks.options import TokenNormSpec
 from blocktool.blocks.shapes import (
     check_tokens,
     check_tokens_or_map,
-    pair,
     shape_error,
 )
 from blocktool.blocks.tokens import Size, like_input, size_of, to_tokens
@@ -55,7 +54,7 @@ class MultiHeadAttention(Heads):
     ) -> None:
         super().__init__()
         like: dict[str, Any] = {"device": device, "dtype": dtype}
-        self._set_heads(dim, num_heads, num_kv_heads, head_dim)
+        self._set_heads("dim", dim, num_heads, num_kv_heads, head_dim)
         self._add_projections(kv_dim, qkv_bias, qk_norm, attn_drop, proj_drop, like)
         self.reset_parameters()
 
@@ -137,10 +136,8 @@ class SelfAttention(Heads):
     ) -> None:
         super().__init__()
         like: dict[str, Any] = {"device": device, "dtype": dtype}
-        self._set_heads(channels, num_heads, num_kv_heads, head_dim)
-        self.window = None if window is None else pair(window)
-        for size in self.window or ():
-            check_positive(window=size)
+        self._set_heads("channels", channels, num_heads, num_kv_heads, head_dim)
+        self.window = None if window is None else check_pair("window", window)
         self.residual = residual
         self.norm = make_token_norm(norm, channels, **like)
         self._add_projections(None, qkv_bias, qk_norm, attn_drop, proj_drop, like)

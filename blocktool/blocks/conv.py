@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Self, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from blocktool.blocks.block import Block
-from blocktool.blocks.checks import check_choice, check_divides, check_positive
+from blocktool.blocks.checks import check_choice, check_divides, check_pair, check_size
 from blocktool.blocks.layers import Device, is_named, make_act, make_norm, reset_parameters
 from blocktool.blocks.options import ActSpec, NormSpec, Order, Padding, PaddingMode
 from blocktool.blocks.shapes import (
@@ -18,7 +18,6 @@ from blocktool.blocks.shapes import (
     check_map,
     check_map_shape,
     conv_size,
-    pair,
     shape_error,
 )
 
@@ -66,15 +65,18 @@ class ConvBlock(Block):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(in_channels=in_channels, out_channels=out_channels, groups=groups)
-        kernel, strides, dilations = pair(kernel_size), pair(stride), pair(dilation)
-        for name, sizes in (("kernel_size", kernel), ("stride", strides), ("dilation", dilations)):
-            for size in sizes:
-                check_positive(**{name: size})
+        check_size(in_channels=in_channels, out_channels=out_channels, groups=groups)
+        kernel, strides = check_pair("kernel_size", kernel_size), check_pair("stride", stride)
+        dilations = check_pair("dilation", dilation)
         check_divides("groups", groups, in_channels=in_channels, out_channels=out_channels)
         check_choice("order", order, ("cna", "nac"))
+        check_choice("padding_mode", padding_mode, get_args(PaddingMode))
         if padding is None:
             padding = _half(kernel[0], dilations[0]), _half(kernel[1], dilations[1])
+        elif isinstance(padding, str):
+            check_choice("padding", padding, ("same", "valid"))
+        else:
+            padding = check_pair("padding", padding, least=0)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.stride = stride

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from blocktool.blocks.block import Block
-from blocktool.blocks.checks import check_positive
+from blocktool.blocks.checks import check_size
 from blocktool.blocks.conv import ConvBlock
 from blocktool.blocks.layers import Device
 from blocktool.blocks.options import ActSpec, NormSpec, Order, Padding, PaddingMode
@@ -48,7 +48,7 @@ class DepthwiseSeparableConv(Block):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(in_channels=in_channels, depth_multiplier=depth_multiplier)
+        check_size(in_channels=in_channels, depth_multiplier=depth_multiplier)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.stride = stride

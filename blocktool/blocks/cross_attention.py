@@ -51,10 +51,10 @@ class CrossAttention(Heads):
         check_positive(context_channels=context_channels)
         like: dict[str, Any] = {"device": device, "dtype": dtype}
         kv_dim = channels if context_channels is None else context_channels
-        self._set_heads(channels, num_heads, num_kv_heads, head_dim)
+        self._set_heads("channels", channels, num_heads, num_kv_heads, head_dim)
         self.residual = residual
         self.norm = make_token_norm(norm, channels, **like)
-        self.context_norm = make_token_norm(context_norm, kv_dim, **like)
+        self.context_norm = make_token_norm(context_norm, kv_dim, what="context_norm", **like)
         self._add_projections(kv_dim, qkv_bias, qk_norm, attn_drop, proj_drop, like)
         self.reset_parameters()
 

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from blocktool.blocks.block import Block
-from blocktool.blocks.checks import check_choice, check_positive, check_rate
+from blocktool.blocks.checks import (
+    check_choice,
+    check_number,
+    check_positive,
+    check_rate,
+    check_size,
+)
 from blocktool.blocks.layers import Device, make_act
 from blocktool.blocks.options import ActName, ActSpec, FeedForwardKind
 from blocktool.blocks.shapes import check_tokens_or_map, shape_error
@@ -50,7 +56,9 @@ class FeedForward(Block):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(dim=dim, hidden_dim=hidden_dim)
+        check_size(dim=dim)
+        check_positive(hidden_dim=hidden_dim)
+        check_number(ratio=ratio)
         check_choice("kind", kind, get_args(FeedForwardKind))
         check_rate(drop=drop)
         if hidden_dim is None:

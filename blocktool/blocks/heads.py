@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from blocktool.blocks.block import Block
-from blocktool.blocks.checks import check_divides, check_positive, check_rate
+from blocktool.blocks.checks import check_divides, check_positive, check_rate, check_size
 from blocktool.blocks.layers import make_token_norm, reset_parameters
 from blocktool.blocks.options import TokenNormSpec
 from blocktool.blocks.shapes import ShapeError, check_tokens, shape_error
@@ -36,18 +36,24 @@ class Heads(Block):
     proj_drop: nn.Dropout | None
 
     def _set_heads(
-        self, dim: int, num_heads: int | None, num_kv_heads: int | None, head_dim: int | None
+        self,
+        name: str,
+        dim: int,
+        num_heads: int | None,
+        num_kv_heads: int | None,
+        head_dim: int | None,
     ) -> None:
-        check_positive(channels=dim, num_heads=num_heads)
-        check_positive(num_kv_heads=num_kv_heads, head_dim=head_dim)
+        """``name`` is what the block calls the width."""
+        check_size(**{name: dim})
+        check_positive(num_heads=num_heads, num_kv_heads=num_kv_heads, head_dim=head_dim)
         if num_heads is None:
             if head_dim is None:
                 num_heads = default_num_heads(dim)
             else:
-                check_divides("head_dim", head_dim, channels=dim)
+                check_divides("head_dim", head_dim, **{name: dim})
                 num_heads = dim // head_dim
         if head_dim is None:
-            check_divides("num_heads", num_heads, channels=dim)
+            check_divides("num_heads", num_heads, **{name: dim})
             head_dim = dim // num_heads
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         check_divides("num_kv_heads", num_kv_heads, num_heads=num_heads)
@@ -80,8 +86,8 @@ class Heads(Block):
         else:
             self.q = nn.Linear(dim, of_q, bias=qkv_bias, **like)
             self.kv = nn.Linear(kv_dim, of_kv, bias=qkv_bias, **like)
-        self.q_norm = make_token_norm(qk_norm, self.head_dim, **like)
-        self.k_norm = make_token_norm(qk_norm, self.head_dim, **like)
+        self.q_norm = make_token_norm(qk_norm, self.head_dim, what="qk_norm", **like)
+        self.k_norm = make_token_norm(qk_norm, self.head_dim, what="qk_norm", **like)
         self.proj = nn.Linear(of_q, dim, **like)
         self.proj_drop = nn.Dropout(proj_drop) if proj_drop else None
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blocktool.blocks.checks import check_choice, check_rate
+from blocktool.blocks.checks import check_choice, check_number, check_rate
 from blocktool.blocks.options import ActName, ActSpec, NormName, NormSpec, TokenNormSpec
 
 Device = torch.device | str | int | None
@@ -83,6 +83,7 @@ class LayerScale(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_number(layer_scale=init_value)
         self.init_value = init_value
         shape = (channels,) + (1,) * spatial
         self.gamma = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -167,35 +168,44 @@ def make_norm(
 
 
 def make_token_norm(
-    norm: TokenNormSpec, dim: int, *, device: Device = None, dtype: torch.dtype | None = None
+    norm: TokenNormSpec,
+    dim: int,
+    *,
+    what: str = "norm",
+    device: Device = None,
+    dtype: torch.dtype | None = None,
 ) -> nn.Module | None:
-    """The norm over the last dimension of tokens (B, N, ``dim``), None for None."""
-    return make_layer("norm", norm, _TOKEN_NORMS, dim, device=device, dtype=dtype)
+    """The norm over the last dimension of tokens (B, N, ``dim``), None for None.
+
+    ``what`` is the argument, in errors.
+    """
+    return make_layer(what, norm, _TOKEN_NORMS, dim, device=device, dtype=dtype)
 
 
 def make_act(
     act: ActSpec,
     *,
     inplace: bool = False,
+    what: str = "act",
     device: Device = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Module | None:
     """The activation, a new instance each time, None for None.
 
     ``inplace`` is used where the activation can, and only for names: what a callable makes is
-    its own affair.
+    its own affair. ``what`` is the argument, in errors.
 
     Raises ValueError, listing the choices, for an unknown name.
     """
-    factory, arguments = _resolve("act", act, _ACTS)
+    factory, arguments = _resolve(what, act, _ACTS)
     if inplace and factory in _IN_PLACE and is_named(act):
         arguments = {"inplace": True, **arguments}
-    return factory and _make(factory, (), arguments, device, dtype)
+    return factory and _make(what, factory, (), arguments, device, dtype)
 
 
 def is_named(spec: object) -> bool:
     """Whether a spec names one of our own layers, with arguments or without."""
-    return isinstance(spec[0] if isinstance(spec, (tuple, list)) else spec, str)
+    return isinstance(spec[0] if isinstance(spec, (tuple, list)) and spec else spec, str)
 
 
 def make_layer(
@@ -212,7 +222,7 @@ def make_layer(
     Raises ValueError, listing the choices and calling the argument ``what``, for an unknown name.
     """
     factory, arguments = _resolve(what, spec, named)
-    return factory and _make(factory, (channels,), arguments, device, dtype)
+    return factory and _make(what, factory, (channels,), arguments, device, dtype)
 
 
 def _resolve(
@@ -237,6 +247,7 @@ def _resolve(
 
 
 def _make(
+    what: str,
     factory: Callable[..., nn.Module],
     positional: tuple[int, ...],
     arguments: Mapping[str, Any],
@@ -247,6 +258,8 @@ def _make(
     context = contextlib.nullcontext() if device is None else torch.device(device)
     with context:
         module = factory(*positional, **arguments)
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"{what} must make a layer, not {type(module).__name__}")
     return module if dtype is None else module.to(dtype)
 
 

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from blocktool.blocks.block import Block
-from blocktool.blocks.checks import check_positive
+from blocktool.blocks.checks import check_pair, check_size
 from blocktool.blocks.layers import Device
-from blocktool.blocks.shapes import check_map, check_map_shape, pair, shape_error, surely
+from blocktool.blocks.shapes import check_map, check_map_shape, shape_error, surely
 from blocktool.blocks.tokens import Size, like_input, to_tokens
 
 
@@ -37,13 +37,11 @@ class PositionEmbedding(Block):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.grid: Size = pair(grid)
-        check_positive(channels=channels)
-        for size in self.grid:
-            check_positive(grid=size)
+        check_size(channels=channels)
+        self.grid: Size = check_pair("grid", grid)
         self.in_channels = self.out_channels = channels
         self.stride = 1
-        count = self.grid[0] * self.grid[1] + class_token
+        count = self.grid[0] * self.grid[1] + bool(class_token)
         self.class_token: nn.Parameter | None = None
         if class_token:
             self.class_token = nn.Parameter(torch.empty(1, 1, channels, device=device, dtype=dtype))

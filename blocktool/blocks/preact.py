@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from blocktool.blocks.checks import check_divides, check_positive
+from blocktool.blocks.checks import check_divides, check_positive, check_size
 from blocktool.blocks.conv import ConvBlock, check_norm
 from blocktool.blocks.layers import Device, is_named, make_act, make_norm
 from blocktool.blocks.options import ActSpec, AttnSpec, NormSpec, Shortcut
@@ -157,7 +157,7 @@ class PreActBottleneck(PreActivation):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(in_channels, out_channels, stride, dilation, zero_init_last)
-        check_positive(expansion=expansion, groups=groups, base_width=base_width)
+        check_size(expansion=expansion, groups=groups, base_width=base_width)
         check_positive(bottleneck_channels=bottleneck_channels)
         width = bottleneck_channels
         if width is None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from blocktool.blocks.checks import check_choice, check_divides, check_positive
+from blocktool.blocks.checks import check_choice, check_divides, check_positive, check_size
 from blocktool.blocks.conv import ConvBlock
 from blocktool.blocks.layers import Device, is_named, make_act
 from blocktool.blocks.options import ActSpec, AttnSpec, NormSpec, Shortcut, StrideOn
@@ -191,7 +191,7 @@ class BottleneckBlock(PostActivation):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(in_channels, out_channels, stride, dilation, zero_init_last)
-        check_positive(expansion=expansion, groups=groups, base_width=base_width)
+        check_size(expansion=expansion, groups=groups, base_width=base_width)
         check_positive(bottleneck_channels=bottleneck_channels)
         check_choice("stride_on", stride_on, ("3x3", "1x1"))
         width = bottleneck_channels

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from blocktool.blocks.block import Block
-from blocktool.blocks.checks import check_choice, check_positive, check_rate
+from blocktool.blocks.checks import check_choice, check_positive, check_rate, check_size
 from blocktool.blocks.conv import ConvBlock
 from blocktool.blocks.layers import DropPath, LayerScale, make_layer
 from blocktool.blocks.options import AttnSpec, NormSpec, Shortcut
@@ -41,8 +41,8 @@ class Residual(Block):
         zero_init_last: bool,
     ) -> None:
         super().__init__()
-        check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
-        check_positive(dilation=dilation)
+        check_size(in_channels=in_channels, stride=stride, dilation=dilation)
+        check_positive(out_channels=out_channels)
         self.in_channels = in_channels
         self.out_channels = in_channels if out_channels is None else out_channels
         self.stride: int = stride

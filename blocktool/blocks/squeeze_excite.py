@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from blocktool.blocks.block import Block
-from blocktool.blocks.checks import check_positive
+from blocktool.blocks.checks import check_positive, check_size
 from blocktool.blocks.layers import Device, make_act
 from blocktool.blocks.options import ActSpec
 from blocktool.blocks.shapes import check_map, check_map_shape
@@ -38,7 +38,7 @@ class SqueezeExcite(Block):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(channels=channels, reduction=reduction, divisor=divisor)
+        check_size(channels=channels, reduction=reduction, divisor=divisor)
         check_positive(squeeze_channels=squeeze_channels)
         if squeeze_channels is None:
             # Rounded half up, and never to zero, which would make an empty convolution.
@@ -51,7 +51,7 @@ class SqueezeExcite(Block):
         self.fc1 = nn.Conv2d(channels, squeeze_channels, 1, device=device, dtype=dtype)
         self.act = make_act(act, inplace=True, device=device, dtype=dtype)
         self.fc2 = nn.Conv2d(squeeze_channels, channels, 1, device=device, dtype=dtype)
-        self.gate = make_act(gate, inplace=True, device=device, dtype=dtype)
+        self.gate = make_act(gate, inplace=True, what="gate", device=device, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""

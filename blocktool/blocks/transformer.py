@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from blocktool.blocks.attention import SelfAttention
 from blocktool.blocks.block import Block
-from blocktool.blocks.checks import check_rate
+from blocktool.blocks.checks import check_choice, check_number, check_rate, check_size
 from blocktool.blocks.feed_forward import FeedForward
 from blocktool.blocks.layers import Device, DropPath, LayerScale, make_token_norm
 from blocktool.blocks.options import ActSpec, FeedForwardKind, TokenNormSpec
@@ -48,6 +48,7 @@ class AttentionBlock(Block):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_size(channels=channels)
         check_rate(drop_path=drop_path)
         like: dict[str, Any] = {"device": device, "dtype": dtype}
         self.in_channels = self.out_channels = channels
@@ -123,6 +124,11 @@ class TransformerBlock(Block):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_size(dim=dim)
+        check_number(mlp_ratio=mlp_ratio)
+        if dim * mlp_ratio < 1:
+            raise ValueError(f"mlp_ratio={mlp_ratio:g} leaves nothing of dim={dim}")
+        check_choice("mlp", mlp, get_args(FeedForwardKind))
         check_rate(drop_path=drop_path)
         like: dict[str, Any] = {"device": device, "dtype": dtype}
         self.in_channels = self.out_channels = dim

@@ -179,12 +179,12 @@ def test_self_attention_is_the_same() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_heads": 5}, "channels=32 is not divisible by num_heads=5"),
+        ({"num_heads": 5}, "dim=32 is not divisible by num_heads=5"),
         ({"num_kv_heads": 3, "num_heads": 4}, "num_heads=4 is not divisible by num_kv_heads=3"),
-        ({"head_dim": 5}, "channels=32 is not divisible by head_dim=5"),
+        ({"head_dim": 5}, "dim=32 is not divisible by head_dim=5"),
         ({"kv_dim": 0}, "kv_dim must be a positive integer, got 0"),
         ({"attn_drop": 1.0}, "attn_drop must be at least 0 and below 1, got 1.0"),
-        ({"qk_norm": "batch"}, "unknown norm 'batch'; choose from layer, rms"),
+        ({"qk_norm": "batch"}, "unknown qk_norm 'batch'; choose from layer, rms"),
     ],
 )
 def test_bad_arguments(options: dict[str, Any], message: str) -> None:
