@@ -15,13 +15,23 @@ from torch import Tensor, nn
 
 import blocktool.blocks
 from blocktool.blocks import (
+    AttentionBlock,
     BottleneckBlock,
     ConvBlock,
+    DepthwiseSeparableConv,
+    DilatedConv,
     FeatureExtractor,
+    FeedForward,
+    GroupedConv,
+    PositionEmbedding,
+    PreActBlock,
+    PreActBottleneck,
     ResidualBlock,
     SelfAttention,
+    SEResidualBlock,
     SqueezeExcite,
     Stage,
+    TransformerBlock,
 )
 
 Make = Callable[..., nn.Module]
@@ -39,6 +49,18 @@ BLOCKS: dict[str, Make] = {
     "bottleneck": partial(BottleneckBlock, 16, 32, stride=2, norm="layer", act="gelu"),
     "attention": partial(SelfAttention, 16, norm="layer", qk_norm="rms", residual=True),
     "window": partial(SelfAttention, 16, 2, window=4, proj_drop=0.1),
+    "separable": partial(DepthwiseSeparableConv, 16, 24, stride=2, depth_multiplier=2),
+    "grouped": partial(GroupedConv, 16, 24, groups=4, shuffle=True),
+    "dilated": partial(DilatedConv, 16, 24, bias=True),
+    "se-residual": partial(SEResidualBlock, 16, reduction=4),
+    "preact": partial(PreActBlock, 16, 24, stride=2, shortcut="avg", attn="se"),
+    "preact-bottleneck": partial(PreActBottleneck, 16, 32, stride=2, layer_scale=0.5),
+    "feed-forward": partial(FeedForward, 16),
+    "feed-forward-conv": partial(FeedForward, 16, kind="conv"),
+    "feed-forward-gated": partial(FeedForward, 16, kind="swiglu"),
+    "attention-block": partial(AttentionBlock, 16, layer_scale=0.5, num_kv_heads=1),
+    "transformer": partial(TransformerBlock, 16, 4, window=4, mlp="conv", layer_scale=0.5),
+    "positions": partial(PositionEmbedding, 16, 7, class_token=False),
     "stage": partial(Stage, BottleneckBlock, 2, 16, 32),
     "hybrid-stage": partial(Stage, SelfAttention, 2, 16, 32, norm="rms", residual=True),
     "features": partial(FeatureExtractor, SHORT),
