@@ -8,7 +8,7 @@ still while another process has the core; on several it is the wall's, and on Li
 count during which no thread waited for a core: "disturbed" where those were too few.
 
     python tests/benchmarks/blocks.py -o blocks.md --csv blocks.csv
-    python tests/benchmarks/blocks.py blocks --only attention --threads 1
+    python tests/benchmarks/blocks.py blocks --threads 1 --only attention ResNet
     python tests/benchmarks/blocks.py --device cuda
 
 Parts:
@@ -134,6 +134,10 @@ def write_csv(found: Mapping[str, Found], path: Path) -> None:
                         )
 
 
+def _has(name: str, words: Sequence[str]) -> bool:
+    return any(word in name for word in words)
+
+
 PARTS = ("blocks", "layouts", "checks", "fused")
 
 
@@ -143,7 +147,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="default: all")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--only", nargs="+", default=[""], help="cases whose name contains these")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="on CPU")
     parser.add_argument("--seconds", type=float, default=4.0, help="for each case and setting")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -155,7 +159,7 @@ def main() -> None:
         parser.error(f"no part called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("no CUDA device")
-    cases = {name: build for name, build in CASES.items() if options.only in name}
+    cases = {name: build for name, build in CASES.items() if _has(name, options.only)}
     text: list[str] = []
     found: dict[str, Found] = {}
     for part in options.parts or PARTS:
