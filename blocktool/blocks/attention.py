@@ -100,6 +100,7 @@ class MultiHeadAttention(Heads):
         check_tokens(self, input_shape, self.in_channels)
         if context_shape is not None:
             check_tokens(self, context_shape, self.kv_dim, "context")
+            self._check_context_batch(context_shape, input_shape)
         return tuple(input_shape)
 
 
@@ -156,12 +157,12 @@ class SelfAttention(Heads):
             raise ValueError(f"{type(self).__name__}: a mask cannot be combined with window")
         tokens, grid = to_tokens(x)
         size = size_of(self, x, grid, size)
+        if self.window is not None and size is None:
+            self._refuse_tokens(x.shape)
         normed = tokens if self.norm is None else self.norm(tokens)
-        if self.window is None or tokens.shape[1] == 0:
+        if self.window is None or size is None or tokens.shape[1] == 0:
             out = self._attend(*self._project(normed), mask)
         else:
-            if size is None:
-                self._refuse_tokens(x.shape)
             windows = Windows(size, self.window)
             within = windows.mask(normed)
             out = windows.join(self._attend(*self._project(windows.split(normed)), within))

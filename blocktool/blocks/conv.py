@@ -162,7 +162,9 @@ class ConvBlock(Block):
         least = {"reflect": int(padding + 0.5) + 1, "circular": int(padding + 0.5)}.get(
             conv.padding_mode, 1
         )
-        least = max(least, int(span - 2 * padding), 1)
+        if conv.padding_mode == "zeros" and shape[0] == 0:
+            least = 0  # of no samples torch also convolves empty maps
+        least = max(least, int(span - 2 * padding))
         if size < least or made < 1:
             reason = f"{'HW'[axis]}: wanted at least {least}, got {size} (dim {2 + axis})"
             if least > 1:
@@ -218,9 +220,10 @@ def check_norm(
         hint = "a larger batch or map, fewer groups, or norm='layer'"
     elif isinstance(norm, nn.InstanceNorm2d):
         statistics = norm.training or not norm.track_running_stats
-        refused = (values == 1 and statistics) or batch == 0
+        nothing = batch == 0 and norm.affine
+        refused = (values == 1 and statistics) or nothing
         what, hint = "instance norm needs more than one position", "a larger map"
-        if batch == 0:
+        if nothing:
             what, values, hint = "torch's instance norm needs a sample", 0, "norm='layer'"
     else:
         return

@@ -74,7 +74,9 @@ class CrossAttention(Heads):
         check_tokens_or_map(self, x.shape, self.in_channels)
         tokens, size = to_tokens(x)
         if kv is None and context is not None:
+            shape = context.shape
             context = self._context_tokens(context)
+            self._check_context_batch(shape, x.shape)
         k, v = self._keys_values_of(tokens, context, kv)
         queries = self._queries(tokens if self.norm is None else self.norm(tokens))
         out = self._attend(queries, k, v, mask)
@@ -98,4 +100,5 @@ class CrossAttention(Heads):
         check_tokens_or_map(self, input_shape, self.in_channels)
         if context_shape is not None:
             check_tokens_or_map(self, context_shape, self.kv_dim, "context")
+            self._check_context_batch(context_shape, input_shape)
         return tuple(input_shape)

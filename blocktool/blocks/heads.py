@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -136,15 +137,21 @@ class Heads(Block):
             return kv
         assert context is not None
         check_tokens(self, context.shape, self.kv_dim, "context")
-        self._check_batch("context", f"M, C={self.kv_dim}", context, x)
+        self._check_context_batch(context.shape, x.shape)
         return self._keys_values(context)
 
-    def _check_batch(self, what: str, rest: str, given: Tensor, x: Tensor) -> None:
+    def _check_context_batch(self, context: Sequence[int], x: Sequence[int]) -> None:
+        """Raise ShapeError unless the context, tokens or a map, is of the batch size of ``x``."""
         # A comparison of two sizes would be a guard of every exported program.
-        if not torch.compiler.is_compiling() and given.shape[0] != x.shape[0]:
-            reason = f"B: {what} has {given.shape[0]}, x has {x.shape[0]} (dim 0)"
-            expected = f"{what} (B={x.shape[0]}, {rest})"
-            raise shape_error(self, expected, given.shape, reason=reason)
+        if not torch.compiler.is_compiling() and context[0] != x[0]:
+            rest = f"M, C={self.kv_dim}" if len(context) == 3 else f"C={self.kv_dim}, H, W"
+            raise self._batch_error("context", rest, context, x)
+
+    def _batch_error(
+        self, what: str, rest: str, given: Sequence[int], x: Sequence[int]
+    ) -> ShapeError:
+        reason = f"B: {what} has {given[0]}, x has {x[0]} (dim 0)"
+        return shape_error(self, f"{what} (B={x[0]}, {rest})", given, reason=reason)
 
     def _check_kv(self, k: Tensor, v: Tensor, x: Tensor) -> None:
         # Attention on CPU believes what it is given, and would read past the end of the values.
@@ -158,7 +165,9 @@ class Heads(Block):
                 expected = f"{name} (B, heads={heads}, M, head_dim={head_dim})"
                 hint = "kv is what project_kv of this block gives"
                 raise shape_error(self, expected, shape, hint=hint)
-        self._check_batch("kv", f"heads={heads}, M, head_dim={head_dim}", k, x)
+        if not compiling and given[0] != x.shape[0]:
+            rest = f"heads={heads}, M, head_dim={head_dim}"
+            raise self._batch_error("kv", rest, given, x.shape)
         if not compiling and v.shape != given:
             reason = f"the keys are {tuple(given)}"
             raise shape_error(self, "values of the keys' shape", v.shape, reason=reason)

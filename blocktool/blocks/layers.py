@@ -257,7 +257,10 @@ def _make(
     """Call a factory that may know nothing of device and dtype."""
     context = contextlib.nullcontext() if device is None else torch.device(device)
     with context:
-        module = factory(*positional, **arguments)
+        try:
+            module = factory(*positional, **arguments)
+        except TypeError as error:
+            raise ValueError(f"{what}: {str(error).splitlines()[0]}") from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{what} must make a layer, not {type(module).__name__}")
     return module if dtype is None else module.to(dtype)
