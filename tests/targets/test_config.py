@@ -310,7 +310,7 @@ def test_wrong_content(project: Project, old: str, new: str, message: str, hint:
         ("num_blocks: 2", "num_blocks: 0", "net.yaml:10: stages[1].num_blocks: must be a positive"),
         ("attn: se", "drop_path: 1.5", "net.yaml:12: stages[1].drop_path: must be at least 0 and"),
         ("attn: se", "norm: [group, {num_groups: 3}]", "net.yaml:9: stages[1]: num_channels (32)"),
-        ("attn: se", "attn: [se, {foo: 3}]", "net.yaml:9: stages[1]: "),
+        ("attn: se", "attn: [se, {foo: 3}]", "net.yaml:12: stages[1].attn: SqueezeExcite"),
         ("num_classes: 10", "num_classes: -1", "net.yaml:14: head.num_classes: must be a positive"),
         ("head:", "out_indices: [0]\nhead:", "net.yaml:13: out_indices: a model with a head"),
     ],
