@@ -9,6 +9,7 @@ from blocktool.results.environment import Environment
 from blocktool.results.specs import TensorSpec
 
 Mode = Literal["forward", "training"]
+Layout = Literal["contiguous", "channels-last", "strided"]
 Phase = Literal["forward", "backward", "recompute", "optimizer"]
 Category = Literal["parameters", "buffers", "inputs", "activations", "gradients", "optimizer"]
 AttentionDevice = Literal["cpu", "cuda", "math"]
@@ -113,6 +114,8 @@ class StateTensor:
     nbytes: int
     trainable: bool
     buffer: bool
+    gradient: bool = False
+    """Whether the backward of this run brought it a gradient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +164,7 @@ class OpTrace:
     ops: tuple[OpRecord, ...]
     storages: tuple[StorageLife, ...]
     notes: tuple[str, ...] = ()
+    output_layouts: tuple[Layout, ...] = ()
+    """How each of ``outputs`` lies in memory; a map that is both counts as contiguous."""
+    input_gradients: tuple[bool, ...] = ()
+    """Of each of ``inputs`` that was to get a gradient, whether the backward brought it one."""

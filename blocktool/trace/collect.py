@@ -60,6 +60,7 @@ class State:
                     numel * tensor.element_size(),
                     tensor.requires_grad and not buffer,
                     buffer,
+                    not lazy and not buffer and tensor.grad is not None,
                 )
             )
             if not lazy:

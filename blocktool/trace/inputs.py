@@ -97,7 +97,9 @@ def materialized(
     def from_tensor(tensor: torch.Tensor) -> torch.Tensor:
         kind = wanted(tensor.dtype)
         if with_values and tensor.is_meta:
-            new = from_spec(TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype)))
+            drawn = from_spec(TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype)))
+            new = torch.empty_strided(tensor.shape, tensor.stride(), dtype=kind, device=device)
+            new.copy_(drawn)
         elif with_values:
             new = tensor.detach().to(device, kind, copy=True)
         elif tensor.layout is torch.strided:

@@ -31,7 +31,7 @@ from blocktool.trace.limits import RungUnavailableError, autocast_refused
 from blocktool.trace.optimizers import optimizer_factory
 from blocktool.trace.recorder import Recorder
 from blocktool.trace.standins import StandIn, with_data, without_data
-from blocktool.trace.structure import named_tensors, specs_of
+from blocktool.trace.structure import layout_of, named_tensors, specs_of
 from blocktool.trace.workspace import cpu_workspace, no_workspace
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -186,6 +186,12 @@ class Run:
             ops=tuple(recorder.ops),
             storages=lives,
             notes=(*plan.notes, *runner.notes),
+            output_layouts=tuple(layout_of(tensor) for _, tensor in named_tensors(out)),
+            input_gradients=tuple(
+                tensor.grad is not None
+                for _, tensor in named_tensors([arguments.args, arguments.kwargs])
+                if tensor.requires_grad and tensor.is_leaf
+            ),
         )
 
 

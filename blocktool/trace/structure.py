@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from blocktool.results.specs import TensorSpec
+from blocktool.results.trace import Layout
 
 _DTYPE_NAMES: dict[torch.dtype, str] = {}
 
@@ -66,6 +67,18 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
                 changes[field.name] = new
         return replace(value, **changes) if changes else value
     return value
+
+
+def layout_of(tensor: torch.Tensor) -> Layout:
+    """How a tensor lies in memory."""
+    if tensor.layout is not torch.strided:
+        return "strided"
+    if tensor.is_contiguous():
+        return "contiguous"
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.dim())
+    if last is not None and tensor.is_contiguous(memory_format=last):
+        return "channels-last"
+    return "strided"
 
 
 def specs_of(value: Any) -> tuple[TensorSpec, ...]:
