@@ -54,7 +54,24 @@ class InputError(BlocktoolError):
 
 
 class ModuleError(BlocktoolError):
-    """The user's own constructor or forward raised; ``details`` keeps the user's lines."""
+    """The user's own constructor or forward raised; ``details`` keeps the user's lines.
+
+    ``reason`` is what was raised, in one line, and ``path`` the submodule that was running (""
+    for the module itself), where that is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: tuple[str, ...] = (),
+        reason: str | None = None,
+        path: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.reason = reason or message
+        self.path = path
 
 
 class TraceError(BlocktoolError):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from blocktool._version import __version__
+from blocktool.cli.check_shapes import check_shapes
 from blocktool.cli.command import Command, Group
 from blocktool.cli.listing import list_blocks
 from blocktool.cli.summary import summary
@@ -38,6 +39,12 @@ def command() -> Any:
     app.command(cls=Command, epilog=_EPILOG, short_help="What it is: parameters, MACs, bytes.")(
         summary
     )
+    app.command(
+        "check-shapes",
+        cls=Command,
+        epilog=_EPILOG,
+        short_help="Whether it holds: sizes, dtypes, gradients, proofs.",
+    )(check_shapes)
     return typer.main.get_command(app)
 
 

@@ -25,12 +25,21 @@ _RENDERERS: dict[str, dict[str, str]] = {
         "csv": "blocktool.render.summary_csv",
         "markdown": "blocktool.render.summary_markdown",
     },
+    "check-shapes": {
+        "table": "blocktool.render.shapes_table",
+        "json": "blocktool.render.json",
+        "markdown": "blocktool.render.shapes_markdown",
+        "junit": "blocktool.render.shapes_junit",
+        "github": "blocktool.render.shapes_github",
+        "csv": "blocktool.render.shapes_csv",
+    },
 }
 _SUFFIXES = {
     ".json": "json",
     ".csv": "csv",
     ".md": "markdown",
     ".markdown": "markdown",
+    ".xml": "junit",
     ".html": "html",
     ".htm": "html",
     ".txt": "table",

@@ -8,11 +8,14 @@ order. Lists of objects stand one object to a line, so that two reports can be c
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from blocktool.errors import ReportError
+from blocktool.render import shapes_json
 from blocktool.results.listing import Listing
+from blocktool.results.shapes import ShapeReport
 from blocktool.results.specs import TensorSpec
 from blocktool.results.summary import Summary
 
@@ -22,11 +25,20 @@ if TYPE_CHECKING:
     from blocktool.render.view import View
 
 SCHEMA_VERSION = "1"
-KINDS: dict[str, type] = {"summary": Summary, "list": Listing}
+KINDS: dict[str, type] = {"summary": Summary, "list": Listing, "check-shapes": ShapeReport}
 """The result class behind each ``kind`` of report."""
+
+# Where the published form of a result is another class: that class, and the ways there and back.
+_FORMS: dict[type, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    ShapeReport: (shapes_json.FlatReport, shapes_json.flatten, shapes_json.unflatten),
+}
 
 # Where the published order of the fields is not that of the class.
 _ORDER: dict[type, tuple[str, ...]] = {TensorSpec: ("name", "shape", "dtype")}
+_NAMES: dict[type, tuple[str, ...]] = {}  # filled as needed: a report has ten thousand rows
+
+# Infinities and NaN are not JSON; a result that holds one is a defect, to be heard of here.
+_line = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 ResultT = TypeVar("ResultT")
 
@@ -41,9 +53,13 @@ def to_json(result: DataclassInstance) -> str:
     kinds = [kind for kind, cls in KINDS.items() if type(result) is cls]
     if not kinds:
         raise TypeError(f"{type(result).__name__} is not a kind of report")
-    report = {"schema_version": SCHEMA_VERSION, "kind": kinds[0], **_plain(result)}
+    form = _FORMS.get(type(result))
+    fields_of_it = _plain(form[1](result) if form else result)
+    report = {"schema_version": SCHEMA_VERSION, "kind": kinds[0], **fields_of_it}
     items = [f"  {json.dumps(key)}: {_value(value)}" for key, value in report.items()]
-    return "{\n" + ",\n".join(items) + "\n}\n"
+    text = "{\n" + ",\n".join(items) + "\n}\n"
+    # A file name may hold bytes that are no text; they become an escape of JSON's.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def read_summary(text: str, *, name: str = "the report") -> Summary:
@@ -61,8 +77,12 @@ def read(text: str, cls: type[ResultT], *, name: str = "the report") -> ResultT:
 
     wanted = next(kind for kind, known in KINDS.items() if known is cls)
     report = _header(text, wanted, name)
+    form = _FORMS.get(cls)
     try:
-        return msgspec.convert(report, cls)
+        if form is None:
+            return msgspec.convert(report, cls)
+        made: ResultT = form[2](msgspec.convert(report, form[0]))
+        return made
     except msgspec.ValidationError as error:
         raise ReportError(
             f"{name} is damaged: {error}", hint="write it again with blocktool -f json"
@@ -98,14 +118,16 @@ def _header(text: str, wanted: str, name: str) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Dataclasses as objects, tuples as lists."""
-    if is_dataclass(value) and not isinstance(value, type):
-        names = _ORDER.get(type(value)) or tuple(field.name for field in fields(value))
-        return {name: _plain(getattr(value, name)) for name in names}
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
-    return value
+    cls: type[DataclassInstance] = type(value)
+    if (names := _NAMES.get(cls)) is None:
+        names = _NAMES[cls] = _ORDER.get(cls) or tuple(field.name for field in fields(cls))
+    return {name: _plain(getattr(value, name)) for name in names}
 
 
 def _value(value: Any) -> str:
@@ -129,8 +151,3 @@ def _nested(value: dict[str, Any]) -> str:
             text = "[\n      " + ",\n      ".join(map(_line, item)) + "\n    ]"
         lines.append(f"{json.dumps(key)}: {text}")
     return "{\n    " + ",\n    ".join(lines) + "\n  }"
-
-
-def _line(value: Any) -> str:
-    # Infinities and NaN are not JSON; a result that holds one is a defect, to be heard of here.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

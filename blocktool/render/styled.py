@@ -18,8 +18,12 @@ from rich.cells import cell_len, set_cell_size
 Span = tuple[str, str]
 Line = Sequence[Span]
 
-# What a name must not smuggle onto a terminal: C0, DEL and C1 control characters.
-_CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\N{REPLACEMENT CHARACTER}")
+# What a name must not smuggle onto a terminal: C0, DEL and C1 control characters; nor into a file:
+# lone surrogates, which stand for bytes of a file name that are no text.
+_CONTROLS = dict.fromkeys(
+    (*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)), "\N{REPLACEMENT CHARACTER}"
+)
+_FILLER = "\ue000"  # of the private use area
 _ASCII_CONTROLS = dict.fromkeys(_CONTROLS, "?")
 
 
@@ -79,13 +83,18 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
 
 def wrap(text: str, width: int, *, indent: int = 0) -> list[str]:
     """Running text in lines of at most ``width`` columns, all but the first indented."""
-    return textwrap.wrap(
+    # textwrap counts characters: behind each wide one stands a filler while it does.
+    wide = not text.isascii()
+    if wide:
+        text = "".join(char + _FILLER * (cell_len(char) - 1) for char in text)
+    lines = textwrap.wrap(
         text,
         max(width, indent + 20),
         subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_FILLER, "") for line in lines] if wide else lines
 
 
 def bar(share: float, cells: int, glyphs: Glyphs) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from blocktool.analysis.fold import ModuleNode
 from blocktool.render import units
-from blocktool.render.styled import clean
+from blocktool.render.markdown_text import code as _code
+from blocktool.render.markdown_text import table as _table
+from blocktool.render.markdown_text import text as _text
 from blocktool.render.summary_cross_check import steps, verdict, where
 from blocktool.render.summary_notes import SCOPE, notes, setting, signature, warnings
 from blocktool.render.summary_view import shown_ops, shown_tree
@@ -127,25 +129,3 @@ def _paths(node: ModuleNode, path: str, above: int) -> Iterator[tuple[str, Modul
     yield path, node, above
     for child in node.children:
         yield from _paths(child, f"{path}.{child.name}" if path else child.name, node.count)
-
-
-def _table(
-    heading: Sequence[str], rows: Sequence[Sequence[str]], *, left: int, last: int = 0
-) -> str:
-    """A table whose first ``left`` and ``last`` columns are aligned left, the others right."""
-    right = len(heading) - left - last
-    rule = [":--"] * left + ["--:"] * right + [":--"] * last
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heading, rule, *rows))
-
-
-def _text(text: str) -> str:
-    """Text in which nothing is markup."""
-    text = clean(text)
-    for mark in "\\`*_[]<>|#":
-        text = text.replace(mark, f"\\{mark}")
-    return text
-
-
-def _code(text: str) -> str:
-    """Text between backticks in a table cell, where only these two marks matter."""
-    return clean(text).replace("`", "'").replace("|", "\\|")

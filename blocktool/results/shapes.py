@@ -67,6 +67,8 @@ class ShapeCase:
     device: str
     outcome: Outcome
     reproduce: str
+    seconds: float | None = None
+    """How long it took, None where that was not measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ def forward_error(
         f"{where}: {one_line(error)}",
         hint=_hint(error, arguments),
         details=(*reason, *user_frames(error)),
+        reason=one_line(error),
+        path=path,
     )
 
 

@@ -114,35 +114,47 @@ def _restore(container: Any, before: Any) -> None:
         container.update(before) if isinstance(container, set) else container.extend(before)
 
 
-def substitute_tensors(module: nn.Module, stand_in: Callable[[torch.Tensor], Any]) -> None:
+def substitute_tensors(
+    module: nn.Module,
+    stand_in: Callable[[torch.Tensor], Any],
+    loose: Callable[[torch.Tensor], Any] | None = None,
+) -> None:
     """Replace every parameter, buffer and plain tensor attribute, tied ones by one stand-in.
 
-    Call it inside :func:`module_preserved`. Containers that hold tensors are replaced, a shared
-    one by one, and not changed, except the registries of the module, which the guard puts back.
+    ``loose`` makes those of tensors that are not registered, where they differ: ``module.to(dtype)``
+    leaves them as they are. Call it inside :func:`module_preserved`. Containers that hold tensors
+    are replaced, a shared one by one, and not changed, except the registries of the module, which
+    the guard puts back.
     """
     made: dict[int, Any] = {}
 
-    def replaced(tensor: torch.Tensor) -> Any:
+    def replaced(tensor: torch.Tensor, make: Callable[[torch.Tensor], Any]) -> Any:
         new = made.get(id(tensor))
         if new is None:
-            new = made[id(tensor)] = stand_in(tensor)
+            new = made[id(tensor)] = make(tensor)
         return new
 
-    for submodule in reachable_modules(module):
+    def replaced_loose(tensor: torch.Tensor) -> Any:
+        return replaced(tensor, loose or stand_in)
+
+    modules = reachable_modules(module)
+    for submodule in modules:
         attributes = submodule.__dict__
         for registry in (attributes.get("_parameters"), attributes.get("_buffers")):
             for name, tensor in (registry or {}).items():
                 if tensor is not None:
-                    registry[name] = replaced(tensor)  # type: ignore[index]
+                    registry[name] = replaced(tensor, stand_in)  # type: ignore[index]
+    for submodule in modules:  # afterwards: an attribute may be a registered tensor once more
+        attributes = submodule.__dict__
         for name, value in attributes.items():
             if not isinstance(value, (torch.Tensor, list, tuple, dict)) or name in _REGISTRIES:
                 continue
             if isinstance(value, torch.Tensor):
-                attributes[name] = replaced(value)
+                attributes[name] = replaced_loose(value)
             elif value and id(value) in made:
                 attributes[name] = made[id(value)]
             elif value and _holds_tensors(value):
-                attributes[name] = made[id(value)] = map_tensors(value, replaced)
+                attributes[name] = made[id(value)] = map_tensors(value, replaced_loose)
 
 
 def _holds_tensors(value: Any) -> bool:

@@ -1,0 +1,1 @@
+"""Holds modules to their shapes: sweeps, checks on real data, proofs."""

@@ -1,0 +1,120 @@
+"""Follows the ways that a module can take, until every size is on one of them.
+
+A run with symbols follows the way of its hints and says for which sizes it is the same. The next
+run starts at a size that is on no way so far. Needs no torch: the run is a function.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from blocktool.analysis.domain import Box, Region, boxes, region
+from blocktool.analysis.size_sets import EVERY, SizeSet, finite, interval
+from blocktool.analysis.witness import witness
+from blocktool.results.symbolic import SymbolicRun
+
+Follow = Callable[[dict[str, int]], SymbolicRun]
+"""One run with symbols, its way decided at these sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a proof may take: ``runs`` with symbols and the ``seconds`` for them, and
+    ``samples``, runs with numbers that test it."""
+
+    runs: int = 150
+    seconds: float = 90.0
+    samples: int = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way through the module, and the sizes that surely take it."""
+
+    run: SymbolicRun
+    region: Region
+    loose: Region
+    """Where the conditions hold that were asked, assumptions and the size 1 aside."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether an output comes out, not an error."""
+        return self.run.error is None
+
+
+@dataclass
+class Exploration:
+    """The ways that were found."""
+
+    symbols: tuple[str, ...]
+    base: dict[str, int]
+    """A size for each symbol from which the ways were followed."""
+    ways: list[Way] = field(default_factory=list)
+    blocked: list[tuple[Region, str]] = field(default_factory=list)
+    """Sizes at which a run with symbols says nothing, and why."""
+    spent: str | None = None
+    """Which budget ended it, None where every size is on a way."""
+
+    def open(self) -> Iterator[tuple[Box, dict[str, int]]]:
+        """What is on no way, with sizes in it."""
+        everywhere = Region(dict.fromkeys(self.symbols, EVERY))
+        regions = [way.region for way in self.ways]
+        for box, inside in boxes(regions, everywhere, self.symbols):
+            if not inside and (found := witness(box, self.base)) is not None:
+                yield box, found
+
+
+def explore(follow: Follow, base: Mapping[str, int], budget: Budget) -> Exploration:
+    """Follow ways from ``base`` on, until all sizes are on one or the budget is spent.
+
+    Sizes that differ from the base in one symbol come first, those with a size of 1 last.
+    """
+    found = Exploration(tuple(base), {symbol: max(size, 2) for symbol, size in base.items()})
+    started = time.perf_counter()
+    hints: dict[str, int] | None = dict(found.base)
+    box = Box(dict.fromkeys(found.symbols, EVERY), {})
+    while hints is not None:
+        if len(found.ways) + len(found.blocked) >= budget.runs:
+            found.spent = f"{budget.runs} runs"
+            break
+        if time.perf_counter() - started > budget.seconds:
+            found.spent = f"{budget.seconds:g} s"
+            break
+        run = follow(hints)
+        way = _way(run, found.symbols) if run.limit is None else None
+        if way is not None and way.region.holds(hints):
+            found.ways.append(way)
+        else:
+            reason = run.limit or "its own conditions do not hold there"
+            found.blocked.append((Region(box.sets), reason))
+            if not found.ways:
+                break
+        box, hints = _next(found)
+    return found
+
+
+def _way(run: SymbolicRun, symbols: Sequence[str]) -> Way:
+    asked = {name: finite((1,)) if run.hints[name] == 1 else interval(2) for name in symbols}
+    everywhere: dict[str, SizeSet] = dict.fromkeys(symbols, EVERY)
+    sure = region((*run.guards, *run.assumptions), asked)
+    return Way(run, sure, region(run.guards, everywhere))
+
+
+def _next(found: Exploration) -> tuple[Box, dict[str, int] | None]:
+    """Where to go on: a box that is on no way yet, and sizes in it."""
+    everywhere = Region(dict.fromkeys(found.symbols, EVERY))
+    regions = [way.region for way in found.ways] + [each for each, _ in found.blocked]
+    waiting = [box for box, inside in boxes(regions, everywhere, found.symbols) if not inside]
+    for box in sorted(waiting, key=lambda box: _distance(box, found.base)):
+        if (hints := witness(box, found.base)) is not None:
+            return box, hints
+    return Box({}, {}), None
+
+
+def _distance(box: Box, base: Mapping[str, int]) -> tuple[int, int, int]:
+    ones = sum(own.most == 1 for own in box.sets.values())
+    away = sum(base[symbol] not in own for symbol, own in box.sets.items())
+    bounded = sum(own.is_finite for own in box.sets.values())
+    return ones, away, bounded

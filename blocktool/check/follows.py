@@ -1,0 +1,116 @@
+"""Whether a contract follows from the ways through a module. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from blocktool.analysis.contracts import Contract, mismatch
+from blocktool.analysis.domain import Region, region
+from blocktool.analysis.equality import equal_on
+from blocktool.analysis.expressions import Node, Number, parse
+from blocktool.analysis.substitution import substitute
+from blocktool.check.explore import Exploration, Way
+from blocktool.check.formulas import Shapes
+from blocktool.results.specs import TensorSpec
+from blocktool.results.symbolic import SymbolicTensor
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the outputs are to be; ``constants`` are further names that it uses, ``where`` are
+    conditions on the sizes for which it is meant."""
+
+    contracts: tuple[Contract, ...]
+    constants: Mapping[str, int]
+    where: tuple[Node, ...] = ()
+
+    def broken(self, shapes: Shapes, names: Sequence[str | None], sizes: Mapping[str, int]) -> str:
+        """How these outputs break it, empty where they keep it."""
+        known = names if len(names) == len(shapes) else [None] * len(shapes)
+        specs = [
+            TensorSpec(shape, "float32", name) for shape, name in zip(shapes, known, strict=True)
+        ]
+        found = mismatch(self.contracts, specs, {**self.constants, **sizes})
+        if found is None:
+            return ""
+        at = ", ".join(f"{name}={size}" for name, size in sizes.items())
+        return f"at {at} the output is {found.actual}, expected {found.expected}"
+
+    def meant_for(self, sizes: Mapping[str, int]) -> bool:
+        """Whether it speaks of these sizes."""
+        return region(self.where, {}).holds(sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``example`` are sizes at which the contract is broken, ``undecided`` says what is open."""
+
+    example: dict[str, int] | None = None
+    way: Way | None = None
+    undecided: str | None = None
+
+
+def follows(promise: Promise, found: Exploration) -> Verdict:
+    """Whether the contract holds at all sizes of all ways."""
+    values: dict[str, Node] = {name: Number(size) for name, size in promise.constants.items()}
+    where = [substitute(node, values) for node in promise.where]
+    undecided = None
+    for way in found.ways:
+        if not way.runs:
+            continue
+        inside = _within(way.region, where)
+        if not all(inside.of(symbol) for symbol in found.symbols):
+            continue
+        for contract, output in _pairs(promise.contracts, way.run.outputs):
+            verdict = _held(contract, output, values, inside, found.base)
+            if verdict.example is not None:
+                return Verdict(verdict.example, way)
+            undecided = undecided or verdict.undecided
+    return Verdict(undecided=undecided)
+
+
+def _within(sizes: Region, where: Sequence[Node]) -> Region:
+    more = region(where, sizes.sets)
+    return Region(more.sets, (*sizes.relations, *more.relations))
+
+
+def _pairs(
+    contracts: Sequence[Contract], outputs: Sequence[SymbolicTensor]
+) -> list[tuple[Contract, SymbolicTensor | None]]:
+    """Each contract with its output: by name, or in turn."""
+    pairs: list[tuple[Contract, SymbolicTensor | None]] = []
+    turn = 0
+    for contract in contracts:
+        name = contract.name
+        output: SymbolicTensor | None = None
+        if name is None:
+            output = outputs[turn] if turn < len(outputs) else None
+            turn += 1
+        else:
+            output = next((each for each in outputs if each.name == name), None)
+            if output is None and name.isdecimal() and int(name) < len(outputs):
+                output = outputs[int(name)]
+        pairs.append((contract, output))
+    return pairs
+
+
+def _held(
+    contract: Contract,
+    output: SymbolicTensor | None,
+    values: Mapping[str, Node],
+    inside: Region,
+    base: Mapping[str, int],
+) -> Verdict:
+    undecided = None
+    if output is None or len(output.shape) != len(contract.sizes):
+        # A size of its own for each dimension, none of which can be right.
+        verdict = equal_on(Number(0), Number(1), inside, base)
+        return Verdict(verdict.counterexample, undecided=verdict.reason)
+    for wanted, size in zip(contract.sizes, output.shape, strict=True):
+        verdict = equal_on(substitute(wanted, values), parse(str(size)), inside, base)
+        if verdict.equal is False:
+            return Verdict(verdict.counterexample)
+        if verdict.equal is None:
+            undecided = undecided or f"{size} and the contract's size: {verdict.reason}"
+    return Verdict(undecided=undecided)

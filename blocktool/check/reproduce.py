@@ -1,0 +1,39 @@
+"""The command line that runs one case alone. Needs no torch."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from blocktool.check.plan import Sweep
+from blocktool.results.shapes import CaseMode
+from blocktool.results.specs import TensorSpec
+
+
+def reproduce(
+    target: str,
+    arguments: Sequence[str],
+    inputs: Sequence[TensorSpec],
+    *,
+    dtype: str,
+    mode: CaseMode,
+    channels_last: bool,
+    device: str,
+    sweep: Sweep,
+) -> str:
+    """``blocktool check-shapes net.py:Net width=8 -i 1x3x33x32 --as-given ...``."""
+    words = ["blocktool", "check-shapes", target, *arguments]
+    for spec in inputs:
+        floating = spec.dtype.startswith(("float", "bfloat"))
+        words += ["-i", str(replace(spec, dtype="float32") if floating else spec)]
+    words += ["--as-given", "--dtype", dtype, "--mode", mode]
+    if channels_last:
+        words += ["--memory-format", "channels-last"]
+    for text in sweep.expect:
+        words += ["--expect", text]
+    for kind in sorted(sweep.skip):
+        words += ["--skip", kind]
+    if device != "meta":
+        words += ["--device", device]
+    return shlex.join(words)

@@ -1,0 +1,237 @@
+"""Runs the sweeps of any number of targets, and makes the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from blocktool.check.chunk import RanCase, forget, prepared, run_chunk, run_one, run_values
+from blocktool.check.findings import Tried, report_of
+from blocktool.check.group import Group
+from blocktool.check.plan import PlannedCase
+from blocktool.check.pool import DiedError, processors, run_all, run_alone
+from blocktool.check.refusals import refuses_arguments
+from blocktool.check.reproduce import reproduce
+from blocktool.check.runner import Subject
+from blocktool.errors import BlocktoolError, ModuleError, TargetError
+from blocktool.results.shapes import Failed, Proof, ShapeCase, ShapeReport, Skipped
+from blocktool.results.specs import TensorSpec
+from blocktool.targets.arguments import parse_arguments
+from blocktool.trace.environment import environment
+
+_CHUNK = 48
+_WORTH_PROCESSES = 2.5
+"""Seconds of work below which starting processes would not pay."""
+
+Progress = Callable[[int, int, int], None]
+"""Called with the cases done, all cases, and failures so far."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a sweep is run. ``device`` None is: without data, and one small run with it."""
+
+    device: str | None = None
+    jobs: int | None = None
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Cases ``start`` to ``stop`` of a group; with ``start`` None its run on real data."""
+
+    group: Group
+    index: int
+    start: int | None
+    stop: int
+    device: str
+
+
+@dataclass
+class _State:
+    started: float
+    tried: list[Tried] = field(default_factory=list)
+    stopped: bool = False
+
+
+def run_sweeps(
+    groups: Sequence[Group],
+    settings: Settings,
+    progress: Progress | None = None,
+    proofs: Callable[[Sequence[Tried]], tuple[Proof, ...]] | None = None,
+) -> ShapeReport:
+    """Every case of every group, and what it shows; ``proofs`` adds to it.
+
+    A single group whose module cannot be built raises what building raised; with several, that is
+    an outcome like others. An interruption ends the sweep: the report then holds what was done
+    before, with ``stopped_early``, and is attached to the KeyboardInterrupt as its argument.
+    """
+    state = _State(time.perf_counter())
+    pieces: list[_Piece] = []
+    forget()
+    for index, group in enumerate(groups):
+        tried = Tried(group, None)
+        state.tried.append(tried)
+        try:
+            subject, cases = prepared(group)
+        except BlocktoolError as error:
+            if len(groups) == 1 or not isinstance(error, (TargetError, ModuleError)):
+                raise
+            tried.ran.append(_unbuilt(group, error))
+            continue
+        tried.subject = subject
+        pieces += _pieces(group, index, cases, settings)
+    try:
+        _run(pieces, state, settings, progress)
+        found = proofs(state.tried) if proofs is not None and not state.stopped else ()
+    except KeyboardInterrupt:
+        state.stopped = True
+        raise KeyboardInterrupt(_report(state, ())) from None
+    return _report(state, found)
+
+
+def _report(state: _State, proofs: tuple[Proof, ...]) -> ShapeReport:
+    targets, findings, cases = report_of(state.tried)
+    return ShapeReport(
+        environment=environment(),
+        seconds=time.perf_counter() - state.started,
+        targets=targets,
+        findings=findings,
+        cases=cases,
+        proofs=proofs,
+        stopped_early=state.stopped,
+    )
+
+
+def _pieces(
+    group: Group, index: int, cases: Sequence[PlannedCase], settings: Settings
+) -> Iterator[_Piece]:
+    device = settings.device or "meta"
+    for start in range(0, len(cases), _CHUNK):
+        yield _Piece(group, index, start, min(start + _CHUNK, len(cases)), device)
+    wanted = not {"repeat", "batch"} <= group.sweep.skip
+    if settings.device != "meta" and wanted and any(case.mode == "eval" for case in cases):
+        yield _Piece(group, index, None, 1, settings.device or "cpu")
+
+
+def _run(
+    pieces: Sequence[_Piece], state: _State, settings: Settings, progress: Progress | None
+) -> None:
+    total = sum(piece.stop - (piece.start or 0) for piece in pieces)
+    done = failures = 0
+    work = _Work(asked=settings.device is not None)
+    jobs = settings.jobs or _jobs_worth_while(state, pieces, total)
+    results = run_all(work, pieces, jobs)
+    try:
+        for index, ran in results:
+            piece = pieces[index]
+            if isinstance(ran, DiedError):
+                ran = _one_by_one(work, piece)
+            state.tried[piece.index].ran.extend(ran)
+            done += piece.stop - (piece.start or 0)
+            failures += sum(isinstance(each.case.outcome, Failed) for each in ran)
+            if progress is not None:
+                progress(done, total, failures)
+            if settings.fail_fast and failures:
+                state.stopped = done < total
+                break
+    finally:
+        results.close()  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The function that processes run; ``asked`` tells that real data was asked for."""
+
+    asked: bool
+
+    def __call__(self, piece: _Piece) -> list[RanCase]:
+        if piece.start is None:
+            ran = run_values(piece.group, piece.device, self.asked)
+            return [] if ran is None else [ran]
+        return run_chunk(piece.group, piece.start, piece.stop, piece.device)
+
+
+def _jobs_worth_while(state: _State, pieces: Sequence[_Piece], total: int) -> int:
+    """One process where there is little to do, judged by one case of the first module."""
+    if not pieces or processors() == 1:
+        return 1
+    group = pieces[0].group
+    subject, cases = prepared(group)
+    forward = next((case for case in cases if case.mode == "eval"), None)
+    if forward is None:
+        return processors() if total > 10 * _CHUNK else 1
+    for _ in range(2):  # the first call fills torch's caches
+        began = time.perf_counter()
+        run_one(group, subject, forward, "meta")
+        seconds = time.perf_counter() - began
+    return processors() if 2 * seconds * total > _WORTH_PROCESSES else 1
+
+
+def _one_by_one(work: _Work, piece: _Piece) -> list[RanCase]:
+    """A piece that killed its process, case by case, each in a process of its own."""
+    ran: list[RanCase] = []
+    subject, cases = prepared(piece.group)
+    for start in range(piece.start or 0, piece.stop):
+        single = _Piece(
+            piece.group,
+            piece.index,
+            None if piece.start is None else start,
+            start + 1,
+            piece.device,
+        )
+        done = run_alone(work, single)
+        ran += [_died(piece.group, subject, cases[start])] if isinstance(done, DiedError) else done
+    return ran
+
+
+def _died(group: Group, subject: Subject, case: PlannedCase) -> RanCase:
+    inputs = subject.pattern.at(case.sizes) or ()
+    message = "the process died: a crash in compiled code, or too little memory"
+    return _outcome(group, case, inputs, Failed("error", message, "a result", "no process"))
+
+
+def _unbuilt(group: Group, error: BlocktoolError) -> RanCase:
+    case = PlannedCase({}, "float32", "eval")
+    if refuses_arguments(error):
+        return _outcome(group, case, (), Skipped(error.message), refused=True)
+    return _outcome(
+        group,
+        case,
+        (),
+        Failed("build", error.message, hint=error.hint, details=error.details),
+    )
+
+
+def _outcome(
+    group: Group,
+    case: PlannedCase,
+    inputs: Sequence[TensorSpec],
+    outcome: Failed | Skipped,
+    refused: bool = False,
+) -> RanCase:
+    return RanCase(
+        ShapeCase(
+            target=group.target,
+            arguments=dict(parse_arguments(group.arguments)),
+            inputs=tuple(inputs),
+            outputs=(),
+            dtype=case.dtype,
+            mode=case.mode,
+            device="meta",
+            outcome=outcome,
+            reproduce=reproduce(
+                group.target,
+                group.arguments,
+                tuple(inputs),
+                dtype=case.dtype,
+                mode=case.mode,
+                channels_last=case.channels_last,
+                device="meta",
+                sweep=group.sweep,
+            ),
+        ),
+        case.sizes,
+        refused,
+    )

@@ -1,0 +1,152 @@
+"""Runs with numbers that test a claim, and put it right where only they can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from blocktool.analysis.domain import Region
+from blocktool.analysis.size_sets import finite
+from blocktool.check.claims import Claim
+from blocktool.check.explore import Exploration
+from blocktool.check.formulas import Outputs, Shapes, shapes_at
+from blocktool.check.samples import least_sizes, small_sizes, telling_sizes
+
+Numeric = Callable[[Mapping[str, int]], Shapes | str]
+"""The shapes that come out at some sizes, or the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run with numbers."""
+
+    sizes: dict[str, int]
+    result: Shapes | str
+
+    @property
+    def ran(self) -> bool:
+        """Whether an output came out."""
+        return not isinstance(self.result, str)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={size}" for name, size in self.sizes.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A claim after its test.
+
+    ``contradictions`` are runs that differ from what a way with symbols says of their sizes,
+    ``unsettled`` those that differ from the claim where there is no such way. ``least`` are the
+    sizes from which on every size is on a way, ``all_small`` tells whether all smaller ones were
+    run.
+    """
+
+    claim: Claim
+    samples: tuple[Sample, ...]
+    contradictions: tuple[str, ...]
+    unsettled: tuple[str, ...]
+    least: dict[str, int] | None
+    all_small: bool
+
+
+def tested(
+    found: Exploration, claimed: Claim, out: Outputs | None, numeric: Numeric, most: int
+) -> Tested:
+    """Run sizes on both sides of every condition, and small ones that are on no way."""
+    least = least_sizes(found)
+    small = small_sizes(found, claimed, least) if least else []
+    # Half of the runs for conditions; all for small sizes that need them, if that is enough.
+    room = max(most - len(small), most // 3)
+    samples = _run(telling_sizes(found, claimed), numeric, room, {})
+    samples = _run(small, numeric, most, samples)
+    all_small = all(_key(sizes) in samples for sizes in small)
+    samples = _run(telling_sizes(found, claimed), numeric, most, samples)
+    ran = list(samples.values())
+    claimed = _corrected(found, claimed, ran)
+    contradictions: list[str] = []
+    unsettled: list[str] = []
+    for sample in ran:
+        wrong = _wrong(found, claimed, out, sample)
+        if wrong:
+            known = any(way.region.holds(sample.sizes) for way in found.ways)
+            (contradictions if known else unsettled).append(wrong)
+    return Tested(claimed, tuple(ran), tuple(contradictions), tuple(unsettled), least, all_small)
+
+
+_Samples = dict[tuple[tuple[str, int], ...], Sample]
+
+
+def _key(sizes: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(sizes.items()))
+
+
+def _run(wanted: Iterable[dict[str, int]], numeric: Numeric, most: int, done: _Samples) -> _Samples:
+    done = dict(done)
+    for sizes in wanted:
+        if len(done) >= most:
+            break
+        key = _key(sizes)
+        if key not in done:
+            done[key] = Sample(sizes, numeric(sizes))
+    return done
+
+
+def expected(
+    found: Exploration, claimed: Claim, out: Outputs | None, sizes: Mapping[str, int]
+) -> Shapes | None:
+    """The shapes that are claimed for these sizes, None where the module is not to run."""
+    for way in found.ways:
+        if way.region.holds(sizes):
+            return shapes_at(way.run.outputs, sizes) if way.runs else None
+    if out is None or not claimed.holds(sizes):
+        return None
+    return shapes_at(out.formula, sizes)
+
+
+def _wrong(found: Exploration, claimed: Claim, out: Outputs | None, sample: Sample) -> str | None:
+    """What a run shows that is not as claimed."""
+    claims = claimed.holds(sample.sizes)
+    if claims != sample.ran:
+        said = "it runs" if claims else "it does not run"
+        return f"at {sample} {said} by the conditions, but {_shown(sample.result)}"
+    shapes = expected(found, claimed, out, sample.sizes)
+    if sample.ran != (shapes is not None):
+        said = "an error" if shapes is None else f"the output {_shown(shapes)}"
+        return f"at {sample} a way gives {said}, but {_shown(sample.result)}"
+    if shapes is not None and shapes != sample.result:
+        return f"at {sample} the output is {_shown(sample.result)}, not {_shown(shapes)}"
+    return None
+
+
+def _shown(result: Shapes | str) -> str:
+    if isinstance(result, str):
+        return f"raises {result}"
+    return ", ".join(map(str, result)) or "nothing"
+
+
+def _corrected(found: Exploration, claimed: Claim, ran: Sequence[Sample]) -> Claim:
+    """A size of one symbol that is on no way runs if all of its runs did, and not if none did."""
+    if len(claimed.regions) != 1:
+        return claimed
+    (only,) = claimed.regions
+    sets = dict(only.sets)
+    on_no_way = [
+        sample for sample in ran if not any(way.region.holds(sample.sizes) for way in found.ways)
+    ]
+    for symbol in found.symbols:
+        others = {name: own for name, own in only.sets.items() if name != symbol}
+        by_size: dict[int, set[bool]] = {}
+        for sample in on_no_way:
+            if Region(others, only.relations).holds(sample.sizes):
+                by_size.setdefault(sample.sizes[symbol], set()).add(sample.ran)
+        usual = found.base[symbol]
+        wrong = {
+            size
+            for size, runs in by_size.items()
+            if size < usual and len(runs) == 1 and (size in only.of(symbol)) not in runs
+        }
+        added = finite(size for size in wrong if size not in only.of(symbol))
+        removed = finite(size for size in wrong if size in only.of(symbol))
+        sets[symbol] = (only.of(symbol) | added) - removed
+    return Claim((replace(only, sets=sets),))

@@ -1,0 +1,75 @@
+"""A shape report as workflow commands of GitHub Actions: annotations of a pull request.
+
+See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from blocktool.render import shapes_words as words
+from blocktool.render.styled import clean
+from blocktool.render.view import View
+from blocktool.results.shapes import Finding, Proof, ShapeReport
+
+
+def render(report: ShapeReport, view: View) -> str:
+    """One ``::error`` for each finding and each claim that is not proved, and the totals as a
+    ``::notice``. An error stands at the line of the user's code that led to it, where it is
+    known; its path is as in the traceback: relative to the directory in which the check ran."""
+    lines = [
+        *map(_finding, report.findings),
+        *(line for proof in report.proofs for line in _proof(proof)),
+        _command("notice", _summary(report), title=f"blocktool: {words.verdict(report)}"),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _finding(finding: Finding) -> str:
+    failed = words.failure(finding.case)
+    lines = [
+        words.headline(finding),
+        *(f"{label}: {text}" for label, text in words.facts(finding)),
+        f"reproduce with: {words.command(finding.case.reproduce)}",
+    ]
+    place = words.place(failed.details)
+    return _command(
+        "error",
+        lines,
+        title=f"{finding.case.target}: {words.KINDS[failed.kind]}",
+        file=place and place[0],
+        line=place and place[1],
+    )
+
+
+def _proof(proof: Proof) -> Iterator[str]:
+    if proof.verdict != "proved":
+        name = words.named(proof.target, proof.arguments)
+        lines = [f"{name}: {words.claim(proof, '→')}"]
+        lines += [f"{label}: {text}" for label, text in words.objections(proof)]
+        yield _command("error", lines, title=f"{proof.target}: {proof.verdict}")
+
+
+def _summary(report: ShapeReport) -> list[str]:
+    lines = [words.totals_line(report)]
+    if report.proofs:
+        lines.append(words.proofs_line(report.proofs))
+    if report.stopped_early:
+        lines.append("stopped early: not every case has run")
+    return lines
+
+
+def _command(name: str, lines: list[str], **properties: str | int | None) -> str:
+    """One command on one line; the lines of its message are joined as GitHub wants it."""
+    given = [(key, clean(str(value))) for key, value in properties.items() if value is not None]
+    # GitHub takes a title of any length, but shows one line.
+    options = ",".join(f"{key}={_escape_property(value)}" for key, value in given)
+    return f"::{name} {options}::" + _escape("\n".join(map(clean, lines)))
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escape_property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,233 @@
+"""What a shape report says, in words; shared by the formats that people read."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from blocktool.results.shapes import (
+    CheckedTarget,
+    Failed,
+    FailureKind,
+    Finding,
+    Proof,
+    Refusal,
+    ShapeCase,
+    ShapeReport,
+)
+from blocktool.results.specs import TensorSpec
+
+KINDS: dict[FailureKind, str] = {
+    "shape": "wrong shape",
+    "dtype": "wrong dtype",
+    "layout": "memory format lost",
+    "grad": "gradient missing",
+    "repeat": "does not repeat itself",
+    "batch": "items of a batch mix",
+    "inplace": "input changed",
+    "error": "raises an error",
+    "build": "cannot be built",
+}
+"""Each kind of failure in a few words."""
+
+_FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)', re.DOTALL)
+_SYMBOL = re.compile(r"\b[A-Z]\w*\b")
+
+
+def totals(report: ShapeReport) -> tuple[int, int, int]:
+    """How many cases passed, failed and were skipped."""
+    targets = report.targets
+    return (
+        sum(target.passed for target in targets),
+        sum(target.failed for target in targets),
+        sum(target.skipped for target in targets),
+    )
+
+
+def totals_line(report: ShapeReport) -> str:
+    """``10,240 cases: 10,240 passed, 0 failed, 12 skipped in 21.3 s``; the skipped are apart."""
+    passed, failed, skipped = totals(report)
+    ran = passed + failed
+    return (
+        f"{ran:,} {'case' if ran == 1 else 'cases'}: {passed:,} passed, {failed:,} failed, "
+        f"{skipped:,} skipped in {report.seconds:.1f} s"
+    )
+
+
+def verdict(report: ShapeReport) -> str:
+    """``Shapes hold``, or what speaks against it."""
+    against = []
+    if found := len(report.findings):
+        against.append(f"{found} {'finding' if found == 1 else 'findings'}")
+    verdicts = Counter(proof.verdict for proof in report.proofs)
+    against += [f"{verdicts[name]} {name}" for name in ("refuted", "not proved") if verdicts[name]]
+    return f"Shapes do not hold: {', '.join(against)}" if against else "Shapes hold"
+
+
+def proofs_line(proofs: Sequence[Proof]) -> str:
+    """``16 proofs: 14 proved, 1 refuted, 1 not proved``."""
+    verdicts = Counter(proof.verdict for proof in proofs)
+    parts = [f"{count} {name}" for name, count in verdicts.items()]
+    return f"{len(proofs)} {'proof' if len(proofs) == 1 else 'proofs'}: {', '.join(parts)}"
+
+
+def arguments_text(arguments: Mapping[str, object]) -> str:
+    """Constructor arguments as on the command line: ``stride=2 norm=null``."""
+    return " ".join(f"{key}={_scalar(value)}" for key, value in arguments.items())
+
+
+def _scalar(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_scalar, value))}]"
+    return str(value)
+
+
+def named(target: str, arguments: Mapping[str, object]) -> str:
+    """A target with its arguments."""
+    return f"{target} {arguments_text(arguments)}" if arguments else target
+
+
+def inputs_text(specs: Sequence[TensorSpec]) -> str:
+    """``1x20x32, mask=20x20:bool``."""
+    return ", ".join(map(str, specs)) or "no inputs"
+
+
+def case_text(case: ShapeCase) -> str:
+    """Inputs and how it was run: ``1x3x7x7, train, bfloat16, on cpu``."""
+    words = [inputs_text(case.inputs), case.mode]
+    if case.dtype != "float32":
+        words.append(case.dtype)
+    if case.device != "meta":
+        words.append(f"on {case.device}")
+    return ", ".join(words)
+
+
+def failure(case: ShapeCase) -> Failed:
+    """The outcome of a finding's case, which is a failure."""
+    if isinstance(case.outcome, Failed):
+        return case.outcome
+    return Failed("error", "failed")  # a report that was written by hand
+
+
+def headline(finding: Finding) -> str:
+    """What breaks, and in which module: ``net.py:Net, in 'head': RuntimeError: ...``."""
+    failed = failure(finding.case)
+    where = f", in '{failed.module}'" if failed.module else ""
+    return f"{named(finding.case.target, finding.case.arguments)}{where}: {failed.message}"
+
+
+def extent(finding: Finding) -> str:
+    """``where H is odd: 12 of 40 cases``."""
+    if finding.failed == finding.of:
+        cases = "the only case" if finding.of == 1 else f"in all {finding.of:,} cases"
+    else:
+        cases = f"in {finding.failed:,} of {finding.of:,} cases"
+    if finding.where is None or finding.where == "always":
+        return cases
+    alone = finding.where.startswith("in ")  # "in train mode where B is 1"
+    return f"{finding.where if alone else f'where {finding.where}'}, {cases}"
+
+
+def facts(finding: Finding) -> list[tuple[str, str]]:
+    """What is known of a finding beside its headline, each with a label."""
+    failed = failure(finding.case)
+    # An exception is its own headline; what came out instead need not be said again.
+    said = failed.actual is not None and failed.actual in failed.message
+    told = [
+        ("fails", extent(finding)),
+        ("smallest", case_text(finding.case)),
+        ("expected", None if said else failed.expected),
+        ("actual", None if said else failed.actual),
+        ("hint", failed.hint),
+    ]
+    return [(label, text) for label, text in told if text]
+
+
+def held_to(target: CheckedTarget) -> str:
+    """What the target's output was held to."""
+    if target.contract_source == "output_shape":
+        return "its output_shape"
+    if target.contract_source == "none" or target.contract is None:
+        return "no contract"
+    return f"{target.contract} (found)" if target.contract_source == "found" else target.contract
+
+
+def refusal_text(target: CheckedTarget, refusal: Refusal) -> str:
+    """``net.py:Net refuses 14 of 120: needs 224x224 (AssertionError: ...)``."""
+    whole = target.passed + target.failed + target.skipped
+    return f"{target.target} refuses {refusal.cases:,} of {whole:,}: {refusal.reason}"
+
+
+def claim(proof: Proof, arrow: str) -> str:
+    """What a proof is about: inputs, output, and for which sizes it holds, in plain words."""
+    inputs = "; ".join(proof.inputs)
+    sizes = f"{inputs} {arrow} {proof.output}" if proof.output else inputs
+    symbols = list(dict.fromkeys(_SYMBOL.findall(inputs)))
+    follows = ", so the contract holds" if proof.contract and proof.verdict == "proved" else ""
+    if words := conditions(proof):
+        return f"{sizes} where {' and '.join(words)}{follows}"
+    if symbols and proof.output:
+        return f"{sizes} for every {', '.join(symbols)}{follows}"
+    return f"{sizes}{follows}"
+
+
+def conditions(proof: Proof) -> list[str]:
+    """The conditions under which it runs, in plain words."""
+    fixed = proof.fixed or {}
+    worded = {condition.expression: condition.words for condition in proof.conditions}
+    said = {f"{symbol} == {size}": f"{symbol} is {size} only" for symbol, size in fixed.items()}
+    rest = [words for expression, words in worded.items() if expression not in said]
+    rest += [text for text in proof.constraints if text not in worded and text not in said]
+    return [*said.values(), *rest]
+
+
+def objections(proof: Proof) -> list[tuple[str, str]]:
+    """Why a claim is not proved, and where we contradict ourselves."""
+    told: list[tuple[str, str]] = [(proof.verdict, proof.reason)] if proof.reason else []
+    if proof.contract and proof.verdict != "proved":
+        told.append(("contract", proof.contract))
+    return told + [
+        ("contradiction", f"blocktool contradicts itself: {text}; please report this")
+        for text in proof.contradictions
+    ]
+
+
+def place(details: Sequence[str]) -> tuple[str, int] | None:
+    """File and line of the innermost line of the user's code."""
+    for line in reversed(details):
+        if match := _FRAME.match(line):
+            return match["file"], int(match["line"])
+    return None
+
+
+def command(text: str, *, unicode: bool = True) -> str:
+    """A command line that can be copied: words that cannot be shown are written with escapes."""
+    if text.isprintable() and (unicode or text.isascii()):
+        return text
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = [text]
+    return " ".join(_quoted(word, unicode) for word in words)
+
+
+def _quoted(word: str, unicode: bool) -> str:
+    if word.isprintable() and (unicode or word.isascii()):
+        return shlex.quote(word)
+    shown = (
+        f"\\{char}"
+        if char in "\\'"
+        else char
+        if char.isprintable() and (unicode or char.isascii())
+        else f"\\U{ord(char):08x}"
+        if ord(char) > 0x7F
+        else f"\\{ord(char):03o}"
+        for char in word
+    )
+    return f"$'{''.join(shown)}'"
