@@ -1,8 +1,9 @@
 """blocktool: what a vision block is, whether it holds, and how it runs.
 
 ``blocktool.trace(module, inputs)`` records one run without data; ``blocktool.summarize(module,
-inputs)`` says what the module is; ``blocktool.fuse`` and ``blocktool.quantize`` give a copy of it
-for inference, verified; ``blocktool.build(target)`` builds what a target of the command line names.
+inputs)`` says what the module is; ``blocktool.check_shapes(module, inputs)`` whether it holds;
+``blocktool.fuse`` and ``blocktool.quantize`` give a copy of it for inference, verified;
+``blocktool.build(target)`` builds what a target of the command line names.
 They are loaded, and torch with them, when they are first used.
 """
 
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from blocktool._version import __version__
 
 if TYPE_CHECKING:
-    from blocktool.api import build, fuse, quantize, summarize, trace
+    from blocktool.api import build, check_shapes, fuse, quantize, summarize, trace
 
-__all__ = ["__version__", "build", "fuse", "quantize", "summarize", "trace"]
+__all__ = ["__version__", "build", "check_shapes", "fuse", "quantize", "summarize", "trace"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,10 +1,11 @@
-"""The functions behind ``blocktool.build``, ``trace``, ``summarize``, ``fuse`` and ``quantize``."""
+"""The functions behind ``blocktool.build``, ``trace``, ``summarize``, ``check_shapes``, ..."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from blocktool.analysis.summary import summarize_trace
+from blocktool.check.modules import check_shapes
 from blocktool.optimize.fuse import fuse
 from blocktool.optimize.quantize import quantize
 from blocktool.results.summary import Summary
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from blocktool.trace.inputs import Inputs
 
-__all__ = ["build", "fuse", "quantize", "summarize", "trace"]
+__all__ = ["build", "check_shapes", "fuse", "quantize", "summarize", "trace"]
 
 
 def build(target: str, *arguments: str) -> nn.Module:

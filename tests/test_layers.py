@@ -23,13 +23,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "blocks": set(),
     "optimize": {"blocks", "results", "targets", "trace"},
     "targets": {"blocks", "results"},
-    "trace": {"targets", "blocks", "results"},
+    "trace": {"analysis", "targets", "blocks", "results"},
     "measure": {"targets", "blocks", "results"},
     "analysis": {"results"},
     "render": {"analysis", "results"},
-    "api": {"analysis", "measure", "optimize", "results", "targets", "trace"},
+    "check": {"analysis", "blocks", "results", "targets", "trace"},
+    "api": {"analysis", "check", "measure", "optimize", "results", "targets", "trace"},
     "__init__": {"api"},
-    "cli": {"analysis", "blocks", "measure", "optimize", "render", "results", "targets", "trace"},
+    "cli": {
+        *("analysis", "blocks", "check", "measure", "optimize", "render", "results"),
+        *("targets", "trace"),
+    },
+    "pytest_plugin": {"api", "check", "render", "results", "targets"},
     "__main__": {"cli"},
 }
 """Each room, or module beside the rooms, and the rooms below it."""

@@ -25,9 +25,9 @@ def summarize_trace(trace: OpTrace) -> Summary:
     ``activation_bytes`` are the bytes that the forward allocates for its results, whether or not
     they live on; MACs, FLOPs and bytes moved are those of all phases that were traced.
     """
-    work = _work_by_path(trace)
-    rows = tuple(_module_rows(trace, work))
-    root = work.get("", _Work())
+    work = work_by_path(trace)
+    rows = tuple(module_rows(trace, work))
+    root = work.get("", Work())
     memory = peak_memory(trace)
     parameters = [tensor for tensor in trace.tensors if not tensor.buffer]
     moved = root.read_bytes + root.written_bytes
@@ -66,7 +66,7 @@ def summarize_trace(trace: OpTrace) -> Summary:
     )
 
 
-class _Work:
+class Work:
     """Running sums over operations."""
 
     __slots__ = (
@@ -91,7 +91,7 @@ class _Work:
         if op.phase == "forward":
             self.activation_bytes += op.new_bytes
 
-    def merge(self, other: _Work) -> None:
+    def merge(self, other: Work) -> None:
         self.calls += other.calls
         self.macs += other.macs
         self.elementwise_flops += other.elementwise_flops
@@ -108,25 +108,26 @@ def ancestors(path: str) -> Iterator[str]:
     yield ""
 
 
-def _work_by_path(trace: OpTrace) -> dict[str, _Work]:
+def work_by_path(trace: OpTrace) -> dict[str, Work]:
     """Work of each module with that of its descendants, by path."""
-    own: dict[int, _Work] = {}
+    own: dict[int, Work] = {}
     for op in trace.ops:
         work = own.get(op.call)
         if work is None:
-            work = own[op.call] = _Work()
+            work = own[op.call] = Work()
         work.add(op)
-    by_path: dict[str, _Work] = {}
+    by_path: dict[str, Work] = {}
     for call, work in own.items():
         for path in ancestors(trace.calls[call].path):
             total = by_path.get(path)
             if total is None:
-                total = by_path[path] = _Work()
+                total = by_path[path] = Work()
             total.merge(work)
     return by_path
 
 
-def _module_rows(trace: OpTrace, work: dict[str, _Work]) -> Iterator[ModuleRow]:
+def module_rows(trace: OpTrace, work: dict[str, Work]) -> Iterator[ModuleRow]:
+    """A row for each module; ``work`` is that of :func:`work_by_path`."""
     first: dict[str, ModuleCall] = {}
     calls: Counter[str] = Counter()
     for call in trace.calls:
@@ -134,7 +135,7 @@ def _module_rows(trace: OpTrace, work: dict[str, _Work]) -> Iterator[ModuleRow]:
             calls[call.path] += 1
             first.setdefault(call.path, call)
     parameters = _parameters_by_path(trace.modules, trace.tensors)
-    nothing = _Work()
+    nothing = Work()
     for module in trace.modules:
         path = module.path
         done = work.get(path, nothing)
@@ -175,9 +176,9 @@ def _parameters_by_path(
 
 def phase_totals(ops: Iterable[OpRecord]) -> tuple[PhaseTotals, ...]:
     """Work by phase, in order; recomputation belongs to the backward that caused it."""
-    sums: dict[str, _Work] = {}
+    sums: dict[str, Work] = {}
     for op in ops:
-        sums.setdefault(_PHASE_OF.get(op.phase, op.phase), _Work()).add(op)
+        sums.setdefault(_PHASE_OF.get(op.phase, op.phase), Work()).add(op)
     return tuple(
         PhaseTotals(
             phase=phase,
@@ -194,10 +195,10 @@ def phase_totals(ops: Iterable[OpRecord]) -> tuple[PhaseTotals, ...]:
 
 def op_rows(ops: Iterable[OpRecord]) -> tuple[OpRow, ...]:
     """Work by operation, the dearest first."""
-    sums: dict[str, _Work] = {}
+    sums: dict[str, Work] = {}
     kinds: dict[str, OpKind] = {}
     for op in ops:
-        sums.setdefault(op.op, _Work()).add(op)
+        sums.setdefault(op.op, Work()).add(op)
         kinds.setdefault(op.op, op.kind)
     rows = [
         OpRow(

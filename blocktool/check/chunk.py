@@ -93,6 +93,7 @@ def _told(group: Group, case: PlannedCase, ran: Ran, device: str, values: bool =
                 channels_last=case.channels_last,
                 device="cpu" if values else device,
                 sweep=group.sweep,
+                at_hand=group.module is not None,
             ),
         ),
         case.sizes,

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from blocktool.analysis.contracts import Contract, mismatch
-from blocktool.analysis.domain import Region, region
+from blocktool.analysis.domain import Region, boxes, region
 from blocktool.analysis.equality import equal_on
 from blocktool.analysis.expressions import Node, Number, parse
 from blocktool.analysis.substitution import substitute
+from blocktool.analysis.witness import witness
 from blocktool.check.explore import Exploration, Way
 from blocktool.check.formulas import Shapes
 from blocktool.results.specs import TensorSpec
@@ -114,3 +115,43 @@ def _held(
         if verdict.equal is None:
             undecided = undecided or f"{size} and the contract's size: {verdict.reason}"
     return Verdict(undecided=undecided)
+
+
+def agrees(found: Exploration, promised: Exploration) -> Verdict:
+    """Whether what was promised at all sizes is what comes out.
+
+    An error is to be promised as an error, whatever it says.
+    """
+    undecided = None
+    for way in found.ways:
+        for other in promised.ways:
+            both = _shared(way.region, other.region, found)
+            if both is None:
+                continue
+            if way.runs != other.runs or not _alike(way, other):
+                return Verdict(both[1], way)
+            for mine, theirs in zip(way.run.outputs, other.run.outputs, strict=True):
+                contract = Contract(tuple(parse(str(size)) for size in theirs.shape))
+                verdict = _held(contract, mine, {}, both[0], found.base)
+                if verdict.example is not None:
+                    return Verdict(verdict.example, way)
+                undecided = undecided or verdict.undecided
+    return Verdict(undecided=undecided)
+
+
+def _alike(way: Way, other: Way) -> bool:
+    return [len(tensor.shape) for tensor in way.run.outputs] == [
+        len(tensor.shape) for tensor in other.run.outputs
+    ]
+
+
+def _shared(a: Region, b: Region, found: Exploration) -> tuple[Region, dict[str, int]] | None:
+    """The sizes in both, with an example; None where there are none."""
+    sets = {symbol: a.of(symbol) & b.of(symbol) for symbol in found.symbols}
+    if not all(sets.values()):
+        return None
+    both = Region(sets, (*a.relations, *b.relations))
+    for box, inside in boxes([both], Region(sets), found.symbols):
+        if inside and (sizes := witness(box, found.base)) is not None:
+            return both, sizes
+    return None

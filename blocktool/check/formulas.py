@@ -114,6 +114,11 @@ def shapes_at(tensors: Iterable[SymbolicTensor], sizes: Mapping[str, int]) -> Sh
     return tuple(tuple(_whole(parse(str(size)), sizes) for size in t.shape) for t in tensors)
 
 
+def shapes_text(shapes: Shapes) -> str:
+    """``"(1, 64, 28, 28), (1, 128, 14, 14)"``."""
+    return ", ".join(map(str, shapes)) or "nothing"
+
+
 def _whole(node: Node, sizes: Mapping[str, int]) -> int:
     value = evaluate(node, sizes)
     return value if isinstance(value, int) else -1

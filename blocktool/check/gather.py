@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Mapping, Sequence
 from itertools import product
+from types import MappingProxyType
 from typing import get_args
 
 from blocktool.analysis.contracts import parse_contracts
@@ -13,10 +14,10 @@ from blocktool.analysis.expressions import ExpressionError
 from blocktool.check.group import Group, expression_error, where_of
 from blocktool.check.plan import MODES, Sweep
 from blocktool.check.sizes import parse_batches, parse_extents
-from blocktool.errors import InputError, TargetError, UsageError
+from blocktool.errors import BlocktoolError, ConfigError, InputError, TargetError, UsageError
 from blocktool.results.shapes import CaseMode, FailureKind
 from blocktool.targets.inputs import parse_dtype, parse_inputs
-from blocktool.targets.sweep_words import SweepWords, split_values
+from blocktool.targets.sweep_words import SweepWords, read_sweep, split_values
 
 _YAML = (".yaml", ".yml")
 _MOST_COMBINATIONS = 5000
@@ -46,7 +47,11 @@ def expand_targets(names: Sequence[str]) -> list[str]:
 
 
 def to_sweep(
-    words: SweepWords, *, as_given: bool = False, channels_last: bool | None = None
+    words: SweepWords,
+    *,
+    as_given: bool = False,
+    channels_last: bool | None = None,
+    select: str | None = None,
 ) -> Sweep:
     """The sweep that the words describe.
 
@@ -65,6 +70,7 @@ def to_sweep(
         inputs=parse_inputs(words.input) or None,
         as_given=as_given,
         channels_last=channels_last,
+        select=select,
     )
     try:
         parse_contracts(sweep.expect)
@@ -88,9 +94,15 @@ def _floating(text: str) -> str:
 
 
 def _mode(text: str) -> CaseMode:
-    for mode in MODES:
-        if text == mode:
-            return mode
+    # summary has a --mode as well, and a default in pyproject.toml holds for both.
+    known: dict[str, CaseMode] = {
+        **{mode: mode for mode in MODES},
+        "training": "train",
+        "forward": "eval",
+        "inference": "eval",
+    }
+    if text in known:
+        return known[text]
     raise UsageError(f"--mode: no such choice: '{text}'", hint="choose eval, train or eval,train")
 
 
@@ -145,31 +157,48 @@ def gather(
     targets: Sequence[str],
     said: SweepWords,
     *,
+    declared: Mapping[str, object] = MappingProxyType({}),
     as_given: bool = False,
     channels_last: bool | None = None,
+    select: str | None = None,
 ) -> list[Group]:
-    """The groups of a command line: of each target, or of the whole catalog where there is none.
+    """The groups of a command line: of each target; without any, of those that are ``declared``
+    (``[tool.blocktool.sweeps]``); without these, of the whole catalog.
 
-    What the command line says comes before what is written beside a configuration or in
-    pyproject.toml. Raises TargetError, UsageError, InputError and ConfigError.
+    What the command line says comes before what is declared for a target or written in its
+    configuration. Raises TargetError, UsageError, InputError and ConfigError.
     """
     to_sweep(said)  # what is wrong with the command line is said of it, not of a target
-    groups: list[Group] = []
-    if not targets:
+    found: list[Group] = []
+    names = expand_targets(targets or list(declared))
+    for target in names:
+        words = said.over(_declared(target, declared))
+        try:
+            sweep = to_sweep(words, as_given=as_given, channels_last=channels_last, select=select)
+        except BlocktoolError as error:
+            message = f"the sweep of {target}: {error.message}"
+            raise UsageError(message, hint=error.hint, details=error.details) from None
+        found += groups_of(target, sweep)
+    if not names:
         from blocktool.targets.catalog_sweeps import CATALOG_SWEEPS
 
         for name, grids in CATALOG_SWEEPS.items():
             for grid in grids:
-                words = said.over(grid)
-                groups += groups_of(name, to_sweep(words, channels_last=channels_last))
-        return list({(group.target, group.arguments): group for group in groups}.values())
-    for target in expand_targets(targets):
-        words = said.over(declared_sweep(target))
-        sweep = to_sweep(words, as_given=as_given, channels_last=channels_last)
-        groups += groups_of(target, sweep)
-    return groups
+                found += groups_of(name, to_sweep(said.over(grid), channels_last=channels_last))
+    return list({(group.target, group.arguments): group for group in found}.values())
 
 
-def declared_sweep(target: str) -> SweepWords:
-    """The sweep that is written beside a configuration, empty where none is."""
-    return SweepWords()
+def _declared(target: str, declared: Mapping[str, object]) -> SweepWords:
+    """What pyproject.toml, and after it the configuration itself, say of a target's sweep."""
+    words = SweepWords()
+    if target in declared:
+        try:
+            words = read_sweep(declared[target])
+        except UsageError as error:
+            where = f'pyproject.toml: tool.blocktool.sweeps."{target}"'
+            raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
+    if target.lower().endswith(_YAML):
+        from blocktool.targets.config import sweep_of
+
+        words = words.over(sweep_of(target))
+    return words

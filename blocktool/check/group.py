@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from blocktool.analysis.expressions import ExpressionError, Node, names_in, parse
 from blocktool.check.plan import Sweep
 from blocktool.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
 class Group:
     """All cases of one target with one choice of its arguments.
 
-    ``arguments`` are ``KEY=VALUE`` strings.
+    ``arguments`` are ``KEY=VALUE`` strings. ``module`` is a module that is at hand, in place of
+    what the target names.
     """
 
     target: str
     arguments: tuple[str, ...]
     sweep: Sweep
+    module: nn.Module | None = None
 
 
 def where_of(sweep: Sweep, names: frozenset[str] | None) -> Node | None:

@@ -22,7 +22,8 @@ class Sweep:
 
     ``arguments`` has several values for each constructor argument that is swept. ``where`` is the
     condition on sizes under which the module is to hold. ``inputs`` replace the target's own, and
-    with ``as_given`` are the only ones.
+    with ``as_given`` are the only ones; ``select`` narrows the target to a submodule, with the
+    inputs that it receives.
     """
 
     batches: tuple[int, ...] | None = None
@@ -36,6 +37,7 @@ class Sweep:
     inputs: tuple[TensorSpec, ...] | None = None
     as_given: bool = False
     channels_last: bool | None = None
+    select: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from blocktool.analysis.expressions import evaluate, parse
 from blocktool.analysis.words import in_words
 from blocktool.check.claims import claim
 from blocktool.check.explore import Budget, Exploration, Follow, explore
-from blocktool.check.follows import Promise, follows
-from blocktool.check.formulas import Outputs, outputs, text_of
+from blocktool.check.follows import Promise, agrees, follows
+from blocktool.check.formulas import Outputs, outputs, shapes_at, shapes_text, text_of
 from blocktool.check.tested import Numeric, Sample, Tested, tested
 from blocktool.results.shapes import Constraint, Proof, Verdict
 from blocktool.results.symbolic import SymbolicRun, SymbolicTensor
@@ -44,6 +44,7 @@ def prove(
     contract: Sequence[Contract] | None = None,
     constants: Mapping[str, int] | None = None,
     where: str | None = None,
+    promised: Follow | None = None,
     budget: Budget | None = None,
     target: str = "",
     arguments: Mapping[str, object] | None = None,
@@ -58,6 +59,8 @@ def prove(
         contract: what the outputs are to be; it may also name ``constants``.
         constants: sizes that have a name but do not vary.
         where: the sizes that the contract is meant for, all where None.
+        promised: the runs with symbols of a contract that is a function of the input's shape,
+            as :func:`blocktool.check.promised.follow_promise` gives them.
         budget: how long to try.
         target: its name in the report, and what it was built with.
         arguments: see ``target``.
@@ -71,7 +74,8 @@ def prove(
     if contract is not None:
         meant = (parse(where),) if where else ()
         promise = Promise(tuple(contract), dict(constants or {}), meant)
-    evidence = _Evidence(found, out, test, promise, numeric)
+    follow_further = None if promised is None else explore(promised, base, budget)
+    evidence = _Evidence(found, out, test, promise, follow_further, numeric)
     contradictions = list(test.contradictions)
     verdict, reason = evidence.verdict(contradictions)
     fixed = test.claim.fixed(found.symbols)
@@ -83,7 +87,7 @@ def prove(
         constraints=test.claim.constraints(found.symbols),
         verdict=verdict,
         reason=reason,
-        contract=contract_text(contract) if contract is not None else None,
+        contract=contract_text(contract) if contract else "output_shape" if promised else None,
         conditions=tuple(_conditions(test, found.symbols)),
         fixed=fixed or None,
         paths=len(found.ways),
@@ -109,6 +113,7 @@ class _Evidence:
     out: Outputs | None
     test: Tested
     promise: Promise | None
+    promised: Exploration | None
     numeric: Numeric
 
     def verdict(self, contradictions: list[str]) -> _Answer:
@@ -131,30 +136,44 @@ class _Evidence:
         return self._open() or ("refuted", f"it runs for no size: {first.error}")
 
     def _broken(self, contradictions: list[str]) -> _Answer | None:
-        """Where the contract does not follow."""
-        if self.promise is None:
+        """Where the contract does not follow, or that this is not decided."""
+        if self.promise is not None:
+            shown = follows(self.promise, self.found)
+        elif self.promised is not None:
+            shown = agrees(self.found, self.promised)
+        else:
             return None
-        shown = follows(self.promise, self.found)
-        names = [tensor.name for tensor in self.out.formula] if self.out else []
         if shown.example is not None:
-            sizes = dict(shown.example)
-            result = self.numeric(sizes)
-            if isinstance(result, str):
-                said = ", ".join(f"{name}={size}" for name, size in sizes.items())
-                contradictions.append(f"at {said} it runs with symbols, but raises {result}")
-            elif broken := self.promise.broken(result, names, sizes):
+            example = Sample(shown.example, self.numeric(shown.example))
+            if broken := self._breaks(example):
                 return "refuted", broken
-            else:
-                contradictions.append(f"the contract holds at {sizes}, but not with symbols")
+            contradictions.append(f"at {example} the contract is kept, but not with symbols")
             return None
         for sample in self.test.samples:
-            if isinstance(sample.result, str) or not self.promise.meant_for(sample.sizes):
-                continue
-            if broken := self.promise.broken(sample.result, names, sample.sizes):
+            if broken := self._breaks(sample):
                 return "refuted", broken
         if shown.undecided:
             return "not proved", f"whether the contract follows is not decided: {shown.undecided}"
+        if self.promised is not None and (self.promised.blocked or self.promised.spent):
+            return "not proved", "not all of output_shape was followed"
         return None
+
+    def _breaks(self, sample: Sample) -> str:
+        """How a run breaks the contract, empty where it keeps it."""
+        if self.promise is not None:
+            if isinstance(sample.result, str) or not self.promise.meant_for(sample.sizes):
+                return ""
+            names = [tensor.name for tensor in self.out.formula] if self.out else []
+            return self.promise.broken(sample.result, names, sample.sizes)
+        ways = self.promised.ways if self.promised is not None else []
+        for way in ways:
+            if way.region.holds(sample.sizes):
+                wanted = shapes_at(way.run.outputs, sample.sizes) if way.runs else None
+                got = None if isinstance(sample.result, str) else sample.result
+                if wanted != got:
+                    says = shapes_text(wanted) if wanted else f"refuses: {way.run.error}"
+                    return f"at {sample} output_shape says {says}, but it {_does(sample)}"
+        return ""
 
     def _open(self) -> _Answer | None:
         """What is left open, None where nothing is."""
@@ -194,6 +213,12 @@ class _Evidence:
         for sample in list(errors.values())[:_SHOWN]:
             notes.append(f"at {sample}: {sample.result}")
         return notes
+
+
+def _does(sample: Sample) -> str:
+    if isinstance(sample.result, str):
+        return f"raises {sample.result}"
+    return f"gives {shapes_text(sample.result)}"
 
 
 def _kind(error: str) -> str:

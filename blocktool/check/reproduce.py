@@ -21,9 +21,24 @@ def reproduce(
     channels_last: bool,
     device: str,
     sweep: Sweep,
+    at_hand: bool = False,
 ) -> str:
-    """``blocktool check-shapes net.py:Net width=8 -i 1x3x33x32 --as-given ...``."""
+    """``blocktool check-shapes net.py:Net width=8 -i 1x3x33x32 --as-given ...``; for a module
+    that is ``at_hand``, and has no name, the call that does the same."""
+    if at_hand:
+        options: dict[str, object] = {
+            "dtype": dtype,
+            "mode": mode,
+            "device": None if device == "meta" else device,
+        }
+        options["expect"], options["skip"] = list(sweep.expect), sorted(sweep.skip)
+        said = "".join(f", {name}={value!r}" for name, value in options.items() if value)
+        return (
+            f"blocktool.check_shapes(module, {' '.join(map(str, inputs))!r}, as_given=True{said})"
+        )
     words = ["blocktool", "check-shapes", target, *arguments]
+    if sweep.select is not None:
+        words += ["--select", sweep.select]
     for spec in inputs:
         floating = spec.dtype.startswith(("float", "bfloat"))
         words += ["-i", str(replace(spec, dtype="float32") if floating else spec)]

@@ -21,7 +21,7 @@ from blocktool.check.causes import explain, kind_of
 from blocktool.check.pattern import Pattern
 from blocktool.check.plan import PlannedCase
 from blocktool.check.refusals import is_refusal
-from blocktool.errors import BlocktoolError, InputError, ModuleError
+from blocktool.errors import BlocktoolError, InputError, ModuleError, UsageError
 from blocktool.results.shapes import Failed, Outcome, Passed, Skipped
 from blocktool.results.specs import TensorSpec
 from blocktool.results.trace import OpTrace
@@ -97,7 +97,7 @@ def run_case(subject: Subject, case: PlannedCase, device: str = "meta") -> Ran:
         )
     except ModuleError as error:
         return _raised(error, floats, refusal)
-    except InputError:
+    except (InputError, UsageError):
         raise
     except BlocktoolError as error:
         return Ran(Skipped(error.message), floats)

@@ -96,7 +96,8 @@ def _extents(own: Extent, extents: Sequence[Extent] | None) -> list[Extent]:
         else:
             usual = [(*own[:-2], *extent) for extent in _MAPS]
             if own[-1] == own[-2] and own[-1] > 1:
-                usual = [*usual, (*own[:-2], own[-2], own[-1] - 1)]
+                less = own[-1] - 1
+                usual = [*usual, (*own[:-1], less), (*own[:-2], less, own[-1])]
         return list(dict.fromkeys([*usual, own]))
     return list(dict.fromkeys(_fitted(extent, own) for extent in extents))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from torch import nn
@@ -17,9 +20,11 @@ from blocktool.check.runner import Subject, run_case
 from blocktool.errors import InputError
 from blocktool.results.shapes import Skipped
 from blocktool.results.specs import TensorSpec
+from blocktool.targets.arguments import parse_arguments
 from blocktool.targets.resolve import resolve
 from blocktool.targets.target import Target
 from blocktool.trace.build import build_without_data
+from blocktool.trace.target import received_by
 
 
 def subject_of(group: Group) -> Subject:
@@ -28,9 +33,40 @@ def subject_of(group: Group) -> Subject:
     Raises what resolving and building raise, InputError without inputs, and UsageError for an
     expression that names a size which is not there.
     """
+    if group.module is not None:
+        given = group.module
+        target = Target(group.target, "module", lambda: given)
+        return make_subject(target, given, group.sweep, _whole_numbers(given, ()))
     target = resolve(group.target, group.arguments)
     module, _ = build_without_data(target)
+    if group.sweep.select is not None:
+        return _selected(target, module, group.sweep, group.sweep.select)
     return make_subject(target, module, group.sweep, _whole_numbers(module, group.arguments))
+
+
+def _selected(target: Target, module: nn.Module, sweep: Sweep, path: str) -> Subject:
+    """The subject for a submodule, with the inputs that it receives or, where there are some,
+    those that are given."""
+    inputs = sweep.inputs if sweep.as_given else None
+    if inputs is None:
+        whole = sweep.inputs or target.inputs
+        if whole is None:
+            raise no_inputs(target.name)
+        inputs = received_by(target, module, path, whole)
+    part = Target(
+        f"{target.name} {path}",
+        target.source,
+        lambda: target.build().get_submodule(path),
+        inputs,
+    )
+    sweep = replace(sweep, inputs=inputs)
+    submodule = module.get_submodule(path)
+    return make_subject(part, submodule, sweep, _whole_numbers(submodule, ()))
+
+
+def no_inputs(name: str) -> InputError:
+    """The error for a target that is to be run, and has nothing to be run with."""
+    return InputError(f"{name} has no default input", hint="give one, for example -i 1x3x224x224")
 
 
 def make_subject(
@@ -39,9 +75,7 @@ def make_subject(
     """The subject for a module that is built already; errors as in ``subject_of``."""
     inputs = sweep.inputs or target.inputs
     if inputs is None:
-        raise InputError(
-            f"{target.name} has no default input", hint="give one, for example -i 1x3x224x224"
-        )
+        raise no_inputs(target.name)
     contracts = parse_contracts(sweep.expect) if sweep.expect else None
     nothing = Pattern((), {}, {}, ())
     probe = Subject(module, target.build, nothing, target.name, (), {}, sweep.skip)
@@ -72,14 +106,14 @@ def cases_of(subject: Subject, sweep: Sweep) -> list[PlannedCase]:
 
 
 def _whole_numbers(module: nn.Module, arguments: Sequence[str]) -> dict[str, int]:
-    """The constructor's whole numbers by name, as contracts may use them."""
-    from blocktool.targets.arguments import parse_arguments
-
-    values = dict(parse_arguments(arguments))
+    """The constructor's whole numbers by name, defaults included, as contracts may use them."""
+    values: dict[str, object] = {}
+    with suppress(ValueError, TypeError):  # some classes have no signature
+        for name, parameter in inspect.signature(type(module)).parameters.items():
+            values[name] = parameter.default
     if isinstance(module, Block):
-        given = {**module.arguments, **values}
-        own = {
-            name: getattr(module, name, None) for name in ("in_channels", "out_channels", "stride")
-        }
-        values = {**own, **given}
+        for name in ("in_channels", "out_channels", "stride"):
+            values[name] = getattr(module, name, None)
+        values |= module.arguments
+    values |= parse_arguments(arguments)
     return {name: value for name, value in values.items() if type(value) is int and "." not in name}

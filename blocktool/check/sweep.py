@@ -11,6 +11,7 @@ from blocktool.check.findings import Tried, report_of
 from blocktool.check.group import Group
 from blocktool.check.plan import PlannedCase
 from blocktool.check.pool import DiedError, processors, run_all, run_alone
+from blocktool.check.proving import prove_all
 from blocktool.check.refusals import refuses_arguments
 from blocktool.check.reproduce import reproduce
 from blocktool.check.runner import Subject
@@ -35,6 +36,7 @@ class Settings:
     device: str | None = None
     jobs: int | None = None
     fail_fast: bool = False
+    prove: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,8 @@ def run_sweeps(
     groups: Sequence[Group],
     settings: Settings,
     progress: Progress | None = None,
-    proofs: Callable[[Sequence[Tried]], tuple[Proof, ...]] | None = None,
 ) -> ShapeReport:
-    """Every case of every group, and what it shows; ``proofs`` adds to it.
+    """Every case of every group, and what it shows; with ``prove`` also what can be proved.
 
     A single group whose module cannot be built raises what building raised; with several, that is
     an outcome like others. An interruption ends the sweep: the report then holds what was done
@@ -84,7 +85,7 @@ def run_sweeps(
         pieces += _pieces(group, index, cases, settings)
     try:
         _run(pieces, state, settings, progress)
-        found = proofs(state.tried) if proofs is not None and not state.stopped else ()
+        found = prove_all(state.tried) if settings.prove and not state.stopped else ()
     except KeyboardInterrupt:
         state.stopped = True
         raise KeyboardInterrupt(_report(state, ())) from None

@@ -9,7 +9,7 @@ from blocktool.analysis.domain import Region
 from blocktool.analysis.size_sets import finite
 from blocktool.check.claims import Claim
 from blocktool.check.explore import Exploration
-from blocktool.check.formulas import Outputs, Shapes, shapes_at
+from blocktool.check.formulas import Outputs, Shapes, shapes_at, shapes_text
 from blocktool.check.samples import least_sizes, small_sizes, telling_sizes
 
 Numeric = Callable[[Mapping[str, int]], Shapes | str]
@@ -122,7 +122,7 @@ def _wrong(found: Exploration, claimed: Claim, out: Outputs | None, sample: Samp
 def _shown(result: Shapes | str) -> str:
     if isinstance(result, str):
         return f"raises {result}"
-    return ", ".join(map(str, result)) or "nothing"
+    return shapes_text(result)
 
 
 def _corrected(found: Exploration, claimed: Claim, ran: Sequence[Sample]) -> Claim:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from blocktool.cli import options
-from blocktool.cli.errors import INTERRUPTED, note
-from blocktool.cli.options import SHOWN, at_least, chosen, color_choice, option
+from blocktool.cli.errors import INTERRUPTED, note, warn
+from blocktool.cli.options import at_least, chosen, color_choice, option
 from blocktool.cli.progress import Bar
 from blocktool.cli.startup import imports_uncollected
 from blocktool.cli.streams import undisturbed
@@ -132,12 +134,13 @@ Format = Annotated[
         "implies, else table.",
     ),
 ]
-All = Annotated[bool, option("--all", section=SHOWN, help="List every case, not only causes.")]
 
 
 def check_shapes(
+    ctx: typer.Context,
     words: Words = None,
     input: options.Input = None,  # noqa: A002
+    select: options.Select = None,
     batch: Batch = None,
     size: Size = None,
     dtype: Dtype = None,
@@ -173,24 +176,26 @@ def check_shapes(
     targets, arguments = _parted(words or [])
     layout = None if memory_format is None else chosen("--memory-format", memory_format, _FORMATS)
 
+    from blocktool.check.gather import gather, swept_arguments
+    from blocktool.cli.settings import sweeps
     from blocktool.targets.sweep_words import SweepWords
 
     said = SweepWords(
-        batch=tuple(batch or ()),
-        size=tuple(size or ()),
-        dtype=tuple(dtype or ()),
-        mode=tuple(mode or ()),
-        expect=tuple(expect or ()),
+        batch=_texts(ctx, "batch", batch),
+        size=_texts(ctx, "size", size),
+        dtype=_texts(ctx, "dtype", dtype),
+        mode=_texts(ctx, "mode", mode),
+        expect=_texts(ctx, "expect", expect),
         where=where,
-        skip=tuple(skip or ()),
+        skip=_texts(ctx, "skip", skip),
         input=tuple(input or ()),
-        arguments=_several(arguments),
+        arguments=swept_arguments(arguments),
     )
-    from blocktool.check.gather import gather
-
     groups = gather(
         targets,
         said,
+        declared=sweeps(Path.cwd()),
+        select=select,
         as_given=as_given,
         channels_last=None if layout is None else layout == "channels-last",
     )
@@ -212,8 +217,9 @@ def check_shapes(
             report, interrupted = stop.args[0], True
         finally:
             bar.clear()
-    view = fitted(View(expand=False), to_file=place.path is not None)
+    view = fitted(View(), to_file=place.path is not None)
     place.write(renderer("check-shapes", kind)(report, view))
+    _tell_github(report)
     _conclude(report, place.path, shown=kind == "table" and place.path is None, quiet=quiet)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -233,10 +239,13 @@ def _parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return targets, arguments
 
 
-def _several(arguments: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    from blocktool.check.gather import swept_arguments
-
-    return swept_arguments(arguments)
+def _texts(ctx: typer.Context, name: str, values: Sequence[str] | None) -> tuple[str, ...]:
+    """The texts of an option that may be repeated. A variable holds one text; the parser takes it
+    apart at the spaces."""
+    source = ctx.get_parameter_source(name)
+    if values and source is not None and source.name == "ENVIRONMENT":
+        return (" ".join(values),)
+    return tuple(values or ())
 
 
 def _checked(
@@ -253,7 +262,21 @@ def _checked(
     from blocktool.targets.loading import user_code_running
 
     with user_code_running():
-        return run_sweeps(groups, Settings(device, jobs, fail_fast), bar.show)
+        return run_sweeps(groups, Settings(device, jobs, fail_fast, prove), bar.show)
+
+
+def _tell_github(report: ShapeReport) -> None:
+    """Add the report to the summary of the job, where GitHub has a file for it."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    from blocktool.render.shapes_markdown import render
+
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(render(report, View()))
+    except OSError as error:
+        warn(f"cannot write the step summary {path}: {error.strerror or error}")
 
 
 def _conclude(report: ShapeReport, path: object, *, shown: bool, quiet: bool) -> None:

@@ -3,6 +3,7 @@
 Keys are the long names of options (``depth = 3``, ``input-grad = true``). Those of
 ``[tool.blocktool]`` hold for every command that has them, those of ``[tool.blocktool.summary]``
 for ``summary``. Options and ``BLOCKTOOL_*`` variables come before them.
+``[tool.blocktool.sweeps."net.py:Net"]`` is what check-shapes tries with a target.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from blocktool.errors import ConfigError
 
 # What makes sense on a command line only.
+SWEEPS = "sweeps"
 _NOT_HERE = ("help", "version", "force", "debug")
 
 
@@ -30,7 +32,7 @@ def defaults(commands: Mapping[str, Any], directory: Path) -> dict[str, dict[str
     options = {name: _options(command) for name, command in commands.items()}
     found: dict[str, dict[str, Any]] = {name: {} for name in commands}
     for key, value in table.items():
-        if key in commands and isinstance(value, dict):
+        if key == SWEEPS or (key in commands and isinstance(value, dict)):
             continue
         takers = [name for name in commands if _name(key) in options[name]]
         if not takers:
@@ -46,6 +48,21 @@ def defaults(commands: Mapping[str, Any], directory: Path) -> dict[str, dict[str
             if option is None:
                 raise _unknown(path, key, f"tool.blocktool.{command}", set(options[command]))
             found[command][option.name] = _value(option, value, f"{path}: {command}.{key}")
+    return found
+
+
+def sweeps(directory: Path) -> dict[str, Any]:
+    """The table of ``[tool.blocktool.sweeps]``, a mapping for each target, unread.
+
+    Raises ConfigError for a file that is not TOML and a table that is none.
+    """
+    path = _nearest(directory)
+    found = _table(path).get(SWEEPS, {}) if path is not None else {}
+    if not isinstance(found, dict):
+        raise ConfigError(
+            f"{path}: tool.blocktool.sweeps is not a table",
+            hint='write [tool.blocktool.sweeps."net.py:Net"]',
+        )
     return found
 
 
@@ -97,8 +114,8 @@ def _value(option: Any, value: Any, where: str) -> Any:
         raise ConfigError(f"{where}: {value!r} is not true or false")
     if option.multiple:
         items = value if isinstance(value, list) else [value]
-        if all(isinstance(item, str) for item in items):
-            return items
+        if all(isinstance(item, str | int) and not isinstance(item, bool) for item in items):
+            return [str(item) for item in items]
         raise ConfigError(f"{where}: {value!r} is not a text or a list of texts")
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)

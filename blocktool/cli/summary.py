@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -15,6 +11,7 @@ from blocktool.cli import options
 from blocktool.cli.errors import note, warn
 from blocktool.cli.options import SHOWN, at_least, chosen, color_choice, option
 from blocktool.cli.startup import imports_uncollected
+from blocktool.cli.streams import undisturbed
 from blocktool.cli.terminal import choose_color, fitted
 from blocktool.render.view import SORT_KEYS, View
 
@@ -134,7 +131,7 @@ def summary(
     kind = choose_format("summary", format, output)
     place = destination(output, force=force)
     started = time.perf_counter()
-    with _undisturbed(verbose or debug):
+    with undisturbed(verbose or debug):
         result = _summarize(
             target,
             arguments or [],
@@ -217,16 +214,6 @@ def _attention(asked: str | None, device: str | None) -> str:
     if asked is not None:
         return chosen("--attention", asked, _ATTENTION)
     return "cuda" if (device or "").startswith("cuda") else "cpu"
-
-
-@contextmanager
-def _undisturbed(verbose: bool) -> Iterator[None]:
-    """Keep stdout for the result: what the user's module prints goes to stderr, and the warnings
-    of libraries nowhere unless they were asked for."""
-    with redirect_stdout(sys.stderr), warnings.catch_warnings():
-        if not verbose and not sys.warnoptions:
-            warnings.simplefilter("ignore")
-        yield
 
 
 def _tell(result: Summary, seconds: float) -> None:

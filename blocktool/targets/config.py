@@ -37,19 +37,21 @@ from blocktool.blocks.config import (
     StageConfig,
     StemConfig,
 )
-from blocktool.errors import InputError, ModuleError, TargetError
+from blocktool.errors import InputError, ModuleError, TargetError, UsageError
 from blocktool.results.specs import TensorSpec
 from blocktool.targets.config_block import NamedBlock, named_block
 from blocktool.targets.config_source import ConfigSource
 from blocktool.targets.parameters import Parameter
 from blocktool.targets.references import load_references
 from blocktool.targets.signatures import class_parameters, dataclass_parameters
+from blocktool.targets.sweep_words import SweepWords, read_sweep
 from blocktool.targets.target import Target
 from blocktool.targets.yaml_file import KeyPath
 
 if TYPE_CHECKING:
     from torch import nn
 
+SWEEP = "sweep"
 _SECTIONS = {"stem": StemConfig, "positions": PositionConfig, "head": HeadConfig}
 _STAGE = "blocktool.blocks.stage:Stage"
 _INPUT = Parameter("input", str | list[str] | None, required=False)
@@ -72,6 +74,7 @@ def load_config(path: str, overrides: Sequence[tuple[str, object]] = ()) -> Targ
     source = ConfigSource(path)
     for key, value in overrides:
         source.override(key, value)
+    source.values.pop(SWEEP, None)  # what check-shapes tries, and no part of the module
     values, blocks, inputs = _reader(source)(source)
     return Target(
         name=path,
@@ -79,6 +82,21 @@ def load_config(path: str, overrides: Sequence[tuple[str, object]] = ()) -> Targ
         build=lambda: _build(source, values, blocks),
         inputs=inputs,
     )
+
+
+def sweep_of(path: str) -> SweepWords:
+    """The sweep that stands in a configuration under ``sweep:``, empty where none does.
+
+    Raises ConfigError, naming file, line and key, for what is wrong with it.
+    """
+    source = ConfigSource(path)
+    said = source.values.get(SWEEP)
+    if said is None:
+        return SweepWords()
+    try:
+        return read_sweep(said)
+    except UsageError as error:
+        raise source.error((SWEEP,), error.message, error.hint) from None
 
 
 def _reader(source: ConfigSource) -> Callable[[ConfigSource], Read]:

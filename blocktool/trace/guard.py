@@ -121,10 +121,10 @@ def substitute_tensors(
 ) -> None:
     """Replace every parameter, buffer and plain tensor attribute, tied ones by one stand-in.
 
-    ``loose`` makes those of tensors that are not registered, where they differ: ``module.to(dtype)``
-    leaves them as they are. Call it inside :func:`module_preserved`. Containers that hold tensors
-    are replaced, a shared one by one, and not changed, except the registries of the module, which
-    the guard puts back.
+    ``loose`` makes those of tensors that are not registered, where they differ:
+    ``module.to(dtype)`` leaves them as they are. Call it inside :func:`module_preserved`.
+    Containers that hold tensors are replaced, a shared one by one, and not changed, except the
+    registries of the module, which the guard puts back.
     """
     made: dict[int, Any] = {}
 

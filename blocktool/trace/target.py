@@ -15,6 +15,7 @@ from blocktool.targets.loading import user_code_running
 from blocktool.targets.target import Target
 from blocktool.trace.build import build_without_data
 from blocktool.trace.inputs import CallArguments, call_arguments, without_values
+from blocktool.trace.structure import dtype_name
 from blocktool.trace.tracer import trace
 
 
@@ -90,6 +91,28 @@ def _traced(
         rebuild=lambda: target.build().get_submodule(select),
         notes=notes,
     )
+
+
+def received_by(
+    target: Target, module: nn.Module, path: str, inputs: tuple[TensorSpec, ...]
+) -> tuple[TensorSpec, ...]:
+    """The tensors that the submodule at ``path`` is first called with.
+
+    Raises TargetError where there is no such submodule, InputError where it is never called or is
+    given something else than tensors, and what tracing raises.
+    """
+    received, _ = _received(target, module, path, inputs, {})
+    specs: list[TensorSpec] = []
+    for name, value in [*((None, v) for v in received.args), *received.kwargs.items()]:
+        if value is None:
+            continue
+        if not isinstance(value, torch.Tensor):
+            raise InputError(
+                f"'{path}' is called with a {type(value).__name__}, not with tensors alone",
+                hint="select a module that takes tensors",
+            )
+        specs.append(TensorSpec(tuple(value.shape), dtype_name(value.dtype), name))
+    return tuple(specs)
 
 
 def _submodule(target: Target, module: nn.Module, path: str) -> nn.Module:
