@@ -122,8 +122,9 @@ def parse(text: str, names: frozenset[str] | None = None) -> Node:
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError as error:
-        reason = (error.msg or "not an expression").partition("(")[0].strip()
-        place = lead + max((error.offset or 1) - 1, 0)
+        reason = (error.msg or "").partition(". ")[0]
+        # Offset 0 points at nothing: something is missing at the end.
+        place = lead + error.offset - 1 if error.offset else len(text.rstrip())
         raise ExpressionError(f"not an expression: {reason}", text, place) from None
     except (ValueError, RecursionError, MemoryError):
         raise ExpressionError("not an expression", text, 0) from None

@@ -105,6 +105,7 @@ def fit(points: Sequence[Point], *, products: bool = True) -> Node | None:
 
 
 def _candidates(points: Sequence[Point], names: Sequence[str], products: bool) -> Iterator[Node]:
+    yield from map(Name, names)
     for name in names:
         pairs = sorted({(sizes[name], value) for sizes, value in points})
         if len({size for size, _ in pairs}) == len(pairs):  # a function of this symbol
@@ -116,11 +117,12 @@ def _candidates(points: Sequence[Point], names: Sequence[str], products: bool) -
 
 def _of_one(name: str, pairs: Sequence[tuple[int, int]]) -> Iterator[Node]:
     """``m*((a*S + d)//c) + k`` through all pairs, simple ones first."""
-    yield Name(name)
     (low, at_low), (high, at_high) = pairs[0], pairs[-1]
     slope = Fraction(at_high - at_low, high - low)
-    if slope.denominator == 1:
-        yield _plus(_times(int(slope), Name(name)), at_low - int(slope) * low)
+    offset = at_low - slope * low
+    # Through two points there is always a line.
+    if slope.denominator == 1 and (len(pairs) >= _FEWEST or slope == 1 or offset == 0):
+        yield _plus(_times(int(slope), Name(name)), int(offset))
     ratio = Fraction(at_low, low)
     if ratio == Fraction(at_high, high) and ratio.denominator > 1:
         whole = _times(ratio.numerator, Name(name))

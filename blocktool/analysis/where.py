@@ -62,7 +62,8 @@ def _of_sizes(names: Sequence[str], cases: Sequence[Seen]) -> Iterator[Rule]:
     spatial = [name for name in names if name in _SPATIAL or name[:2] in ("H_", "W_", "N_")]
     if {"H", "W"} <= set(names):
         yield NOT_SQUARE, lambda case: case.sizes["H"] != case.sizes["W"]
-    groups = [(name,) for name in spatial] + ([tuple(spatial)] if len(spatial) > 1 else [])
+    # Of all sides first: where the cases leave it open, a module treats them alike.
+    groups = ([tuple(spatial)] if len(spatial) > 1 else []) + [(name,) for name in spatial]
     for group in groups:
         one_of = " or ".join(group)
         for m in _MULTIPLES:

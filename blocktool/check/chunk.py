@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -37,7 +38,6 @@ class RanCase:
     case: ShapeCase
     sizes: Mapping[str, int]
     refused: bool = False
-    channels_last: bool = False
     values: bool = False
     """Run on real data to see its values."""
 
@@ -68,12 +68,17 @@ def run_chunk(group: Group, start: int, stop: int, device: str) -> list[RanCase]
 
 def run_one(group: Group, subject: Subject, case: PlannedCase, device: str) -> RanCase:
     """One case, with the command that reproduces it."""
+    began = time.perf_counter()
     ran = run_case(subject, case, device)
-    return _told(group, case, ran, ran.trace.traced_on if ran.trace else device)
+    seconds = time.perf_counter() - began
+    return _told(group, case, ran, ran.trace.traced_on if ran.trace else device, seconds)
 
 
-def _told(group: Group, case: PlannedCase, ran: Ran, device: str, values: bool = False) -> RanCase:
-    shown = "meta" if device == "fake" else device
+def _told(
+    group: Group, case: PlannedCase, ran: Ran, device: str, seconds: float, values: bool = False
+) -> RanCase:
+    """``device`` is where it ran; on fake tensors that is without data as well."""
+    without_data = device in ("meta", "fake")
     return RanCase(
         ShapeCase(
             target=group.target,
@@ -82,7 +87,7 @@ def _told(group: Group, case: PlannedCase, ran: Ran, device: str, values: bool =
             outputs=ran.trace.outputs if ran.trace else (),
             dtype=case.dtype,
             mode=case.mode,
-            device=shown,
+            device="meta" if without_data else device,
             outcome=ran.outcome,
             reproduce=reproduce(
                 group.target,
@@ -91,14 +96,15 @@ def _told(group: Group, case: PlannedCase, ran: Ran, device: str, values: bool =
                 dtype=case.dtype,
                 mode=case.mode,
                 channels_last=case.channels_last,
-                device="cpu" if values else device,
+                device=device if values or not without_data else "meta",
                 sweep=group.sweep,
                 at_hand=group.module is not None,
             ),
+            seconds=round(seconds, 6),
+            memory_format="channels-last" if case.channels_last else "contiguous",
         ),
         case.sizes,
         ran.refused,
-        case.channels_last,
         values,
     )
 
@@ -117,8 +123,10 @@ def run_values(group: Group, device: str, asked: bool) -> RanCase | None:
         if ran.trace is None or not isinstance(ran.outcome, Passed):
             continue
         reason = None if asked else _too_much(ran.trace)
+        began = time.perf_counter()
         outcome = Skipped(reason) if reason else _values(subject, ran, ran.trace, device, dtype)
-        return _told(group, case, replace(ran, outcome=outcome), device, values=True)
+        seconds = time.perf_counter() - began
+        return _told(group, case, replace(ran, outcome=outcome), device, seconds, values=True)
     return None
 
 

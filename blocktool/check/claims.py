@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from blocktool.analysis.domain import Region, Relation, boxes
+from blocktool.analysis.boxes import boxes
+from blocktool.analysis.domain import Region, Relation
 from blocktool.analysis.expressions import Comparison, names_in, to_text
 from blocktool.analysis.size_sets import NONE, SizeSet
 from blocktool.analysis.witness import witness

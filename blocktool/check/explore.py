@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from blocktool.analysis.domain import Box, Region, boxes, region
+from blocktool.analysis.boxes import Box, boxes
+from blocktool.analysis.domain import Region, region
 from blocktool.analysis.size_sets import EVERY, SizeSet, finite, interval
 from blocktool.analysis.witness import witness
 from blocktool.results.symbolic import SymbolicRun

@@ -260,7 +260,7 @@ def _alone(tried: Tried, ran: RanCase) -> bool:
     outcome = ran.case.outcome
     assert isinstance(outcome, Failed)
     compared = tried.relation is not None and outcome.kind in ("shape", "batch")
-    return bool(ran.sizes) and not (ran.values or compared)
+    return bool(ran.sizes) and not (ran.values or ran.refused or compared)
 
 
 def _rank(ran: RanCase) -> tuple[int, bool, bool]:
@@ -317,7 +317,8 @@ def _told_as(ran: RanCase, small: RanCase) -> RanCase:
 
 
 def _planned(ran: RanCase) -> PlannedCase:
-    return PlannedCase(ran.sizes, ran.case.dtype, ran.case.mode, ran.channels_last)
+    last = ran.case.memory_format == "channels-last"
+    return PlannedCase(ran.sizes, ran.case.dtype, ran.case.mode, last)
 
 
 def _confirmed(tried: Tried, subject: Subject, ran: RanCase) -> RanCase | str:

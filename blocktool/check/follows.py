@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from blocktool.analysis.boxes import boxes
 from blocktool.analysis.contracts import Contract, mismatch
-from blocktool.analysis.domain import Region, boxes, region
+from blocktool.analysis.domain import Region, region
 from blocktool.analysis.equality import equal_on
 from blocktool.analysis.expressions import Node, Number, parse
 from blocktool.analysis.substitution import substitute

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from blocktool.analysis.domain import Region
 from blocktool.analysis.equality import equal_on
 from blocktool.analysis.expressions import Node, Number, evaluate, names_in, parse, to_text
 from blocktool.analysis.substitution import substitute
+from blocktool.check.claims import Claim
 from blocktool.check.explore import Exploration, Way
+from blocktool.check.unions import simplified
 from blocktool.results.symbolic import Size, SymbolicTensor
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -23,8 +26,8 @@ class Outputs:
     """What comes out: one formula for most sizes, others by way."""
 
     formula: tuple[SymbolicTensor, ...]
-    others: tuple[Way, ...]
-    """Ways with outputs that the formula does not give."""
+    others: tuple[tuple[tuple[SymbolicTensor, ...], Claim], ...]
+    """Formulas of the ways whose outputs it does not give, and where they hold."""
 
 
 def outputs(found: Exploration) -> Outputs:
@@ -42,12 +45,19 @@ def outputs(found: Exploration) -> Outputs:
         )
         for place, tensor in enumerate(first)
     )
-    others: list[Way] = []
+    others: dict[tuple[SymbolicTensor, ...], list[Region]] = {}
     for way in running:
-        told = (formula, *(other.run.outputs for other in others))
-        if not any(_gives(each, way, found.base) for each in told):
-            others.append(way)
-    return Outputs(formula, tuple(others))
+        if _gives(formula, way, found.base):
+            continue
+        known = (each for each in others if _gives(each, way, found.base))
+        others.setdefault(next(known, way.run.outputs), []).append(way.region)
+    return Outputs(
+        formula,
+        tuple(
+            (each, Claim(tuple(simplified(regions, found.base))))
+            for each, regions in others.items()
+        ),
+    )
 
 
 def _ranks(tensors: Sequence[SymbolicTensor]) -> list[int]:

@@ -197,10 +197,9 @@ class _Evidence:
     def notes(self) -> list[str]:
         """What else there is to say."""
         notes = []
-        for way in (self.out.others if self.out else ())[:_SHOWN]:
-            notes.append(
-                f"where it goes as at {_at(way.run.hints)}: {text_of(way.run.outputs, {})}"
-            )
+        for formula, where in (self.out.others if self.out else ())[:_SHOWN]:
+            texts = where.constraints(self.found.symbols)
+            notes.append(f"where {' and '.join(texts)} the output is {text_of(formula, {})}")
         least = {name: size for name, size in (self.test.least or {}).items() if size > 1}
         if least and self.test.all_small:
             notes.append(

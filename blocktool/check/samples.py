@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice, zip_longest
 
-from blocktool.analysis.domain import Box, Region, Relation
+from blocktool.analysis.boxes import Box
+from blocktool.analysis.domain import Region, Relation
 from blocktool.analysis.size_sets import EVERY, SizeSet
 from blocktool.analysis.witness import witness
 from blocktool.check.claims import Claim

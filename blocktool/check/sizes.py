@@ -21,6 +21,8 @@ _MAPS: tuple[Extent, ...] = (
     *((32, 32), (33, 33), (45, 30), (48, 40), (64, 96)),
 )
 _TOKENS: tuple[int, ...] = (1, 2, 7, 16, 25, 49, 64, 97)
+_FEW = 5
+"""Sizes below which each is tried with every batch."""
 _OTHERS = (1, 5, 16, 33)
 
 
@@ -72,12 +74,14 @@ def sizes_of(
     others = [symbol for symbol in base if symbol not in (*spatial, "B")]
     own = tuple(base[symbol] for symbol in spatial)
     found = []
-    for turn, extent in enumerate(_extents(own, extents)):
+    chosen = _extents(own, extents)
+    for turn, extent in enumerate(chosen):
         sizes = dict(zip(spatial, extent, strict=True))
         for pace, symbol in enumerate(others, 2):
             values = _values(symbol, base[symbol])
             sizes[symbol] = values[turn // pace % len(values)]
-        usual = (1, 2, 3) if extent == own else (1, 2 + turn % 2)
+        every = extent == own or len(chosen) < _FEW
+        usual = (1, 2, 3) if every else (1, 2 + turn % 2)
         for batch in (usual if batches is None else batches) if "B" in base else (1,):
             found.append({**sizes, "B": batch} if "B" in base else sizes)
     return list({tuple(sorted(sizes.items())): sizes for sizes in found}.values())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from blocktool.analysis.domain import Region, boxes
+from blocktool.analysis.boxes import boxes
+from blocktool.analysis.domain import Region
 from blocktool.analysis.size_sets import EVERY
 from blocktool.analysis.witness import witness
 

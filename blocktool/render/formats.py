@@ -25,6 +25,13 @@ _RENDERERS: dict[str, dict[str, str]] = {
         "csv": "blocktool.render.summary_csv",
         "markdown": "blocktool.render.summary_markdown",
     },
+    "formulas": {
+        "table": "blocktool.render.formulas_table",
+        "json": "blocktool.render.json",
+        "markdown": "blocktool.render.formulas_markdown",
+        "latex": "blocktool.render.formulas_latex",
+        "python": "blocktool.render.formulas_python",
+    },
     "check-shapes": {
         "table": "blocktool.render.shapes_table",
         "json": "blocktool.render.json",
@@ -40,6 +47,8 @@ _SUFFIXES = {
     ".md": "markdown",
     ".markdown": "markdown",
     ".xml": "junit",
+    ".tex": "latex",
+    ".py": "python",
     ".html": "html",
     ".htm": "html",
     ".txt": "table",

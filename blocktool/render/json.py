@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from blocktool.errors import ReportError
 from blocktool.render import shapes_json
+from blocktool.results.formulas import Formulas
 from blocktool.results.listing import Listing
 from blocktool.results.shapes import ShapeReport
 from blocktool.results.specs import TensorSpec
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     from blocktool.render.view import View
 
 SCHEMA_VERSION = "1"
-KINDS: dict[str, type] = {"summary": Summary, "list": Listing, "check-shapes": ShapeReport}
+KINDS: dict[str, type] = {
+    "summary": Summary,
+    "formulas": Formulas,
+    "list": Listing,
+    "check-shapes": ShapeReport,
+}
 """The result class behind each ``kind`` of report."""
 
 # Where the published form of a result is another class: that class, and the ways there and back.

@@ -13,7 +13,7 @@ from blocktool.results.shapes import ShapeReport
 _COLUMNS = (
     *("target", "arguments", "inputs", "outputs", "dtype", "mode", "device", "outcome", "kind"),
     *("expected", "actual", "module", "message", "hint", "details", "reason", "seconds"),
-    "reproduce",
+    *("memory_format", "reproduce"),
 )
 
 

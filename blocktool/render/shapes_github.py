@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blocktool.render import shapes_words as words
+from blocktool.render.shell import command
 from blocktool.render.styled import clean
 from blocktool.render.view import View
 from blocktool.results.shapes import Finding, Proof, ShapeReport
@@ -30,7 +31,7 @@ def _finding(finding: Finding) -> str:
     lines = [
         words.headline(finding),
         *(f"{label}: {text}" for label, text in words.facts(finding)),
-        f"reproduce with: {words.command(finding.case.reproduce)}",
+        f"reproduce with: {command(finding.case.reproduce)}",
     ]
     place = words.place(failed.details)
     return _command(

@@ -17,6 +17,7 @@ from blocktool.results.shapes import (
     Failed,
     FailureKind,
     Finding,
+    MemoryFormat,
     Outcome,
     Passed,
     Proof,
@@ -51,6 +52,7 @@ class FlatCase:
     outputs: tuple[TensorSpec, ...]
     device: str
     seconds: float | None = None
+    memory_format: MemoryFormat = "contiguous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ def _flat(case: ShapeCase) -> FlatCase:
         outputs=case.outputs,
         device=case.device,
         seconds=case.seconds,
+        memory_format=case.memory_format,
     )
 
 
@@ -167,6 +170,7 @@ def _case(flat: FlatCase) -> ShapeCase:
         outcome,
         flat.reproduce,
         flat.seconds,
+        flat.memory_format,
     )
 
 

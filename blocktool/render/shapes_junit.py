@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree
 
 from blocktool.render import shapes_words as words
+from blocktool.render.shell import command
 from blocktool.render.view import View
 from blocktool.results.shapes import (
     CheckedTarget,
@@ -126,7 +127,7 @@ def _outcome(test: ElementTree.Element, case: ShapeCase) -> None:
         lines = [f"in '{outcome.module}'"] if outcome.module else []
         told = {"expected": outcome.expected, "actual": outcome.actual, "hint": outcome.hint}
         lines += [f"{label}: {text}" for label, text in told.items() if text]
-        lines += [*outcome.details, f"reproduce with: {words.command(case.reproduce)}"]
+        lines += [*outcome.details, f"reproduce with: {command(case.reproduce)}"]
         tag = "error" if outcome.kind in _ERRORS else "failure"
         _objection(test, tag, outcome.kind, outcome.message, lines)
 

@@ -7,6 +7,7 @@ from html import escape
 
 from blocktool.render import shapes_words as words
 from blocktool.render.markdown_text import code, fenced, table, text
+from blocktool.render.shell import command
 from blocktool.render.styled import clean
 from blocktool.render.view import View
 from blocktool.results.shapes import CheckedTarget, Finding, Proof, ShapeReport
@@ -75,7 +76,7 @@ def _finding(finding: Finding, *, unfolded: bool) -> str:
         "\n".join(facts),
         *([fenced(failed.details)] if failed.details else []),
         "Reproduce with",
-        fenced([words.command(finding.case.reproduce)], "bash"),
+        fenced([command(finding.case.reproduce)], "bash"),
         "</details>",
     ]
     return "\n\n".join(blocks)
@@ -83,9 +84,8 @@ def _finding(finding: Finding, *, unfolded: bool) -> str:
 
 def _refusals(report: ShapeReport) -> Iterator[str]:
     told = [
-        f"- {text(words.refusal_text(target, refusal))}, e.g. `-i {code(refusal.example)}`"
-        for target in report.targets
-        for refusal in target.refusals
+        f"- {text(f'{who}: {reason}')}, e.g. `-i {code(example)}`"
+        for who, reason, example in words.refusals(report)
     ]
     if told:
         summary = f"<summary>Refused inputs, which are no failure ({len(told)})</summary>"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from blocktool.render import shapes_words as words
 from blocktool.render.columns import Cell, Column, layout
+from blocktool.render.shell import command
 from blocktool.render.styled import (
     ASCII,
     UNICODE,
@@ -21,7 +22,8 @@ from blocktool.render.view import View
 from blocktool.results.shapes import Finding, Proof, ShapeReport
 
 _MOST_FINDINGS = 20
-_MOST_REFUSALS = 10
+_MOST_REFUSALS = 6
+_LEAST_REASON = 24
 _FEW_PROOFS = 3  # up to so many are told with all their notes
 _LABEL = 10
 _STYLES = {"proved": "green", "refuted": "bold red", "not proved": "yellow"}
@@ -70,16 +72,15 @@ def _targets(report: ShapeReport, view: View, glyphs: Glyphs) -> list[Line]:
 
 
 def _refusals(report: ShapeReport, view: View, glyphs: Glyphs) -> list[Line]:
-    told = [
-        f"{words.refusal_text(target, refusal)}, e.g. -i {refusal.example}"
-        for target in report.targets
-        for refusal in target.refusals
-    ]
-    lines: list[Line] = [
-        [(shorten(_plain(text, view), view.width, glyphs), "dim")] for text in told[:_MOST_REFUSALS]
-    ]
-    if more := len(told) - _MOST_REFUSALS:
-        lines += [[(f"and {more} more refusals: -f json", "dim")]] if more > 0 else []
+    told = words.refusals(report)
+    lines: list[Line] = []
+    for who, reason, example in told[:_MOST_REFUSALS]:
+        head, tail = _plain(f"{who}: ", view), _plain(f", e.g. -i {example}", view)
+        room = max(view.width - width_of(head) - width_of(tail), _LEAST_REASON)
+        text = f"{head}{shorten(_plain(reason, view), room, glyphs)}{tail}"
+        lines.append([(shorten(text, view.width, glyphs), "dim")])
+    if (more := len(told) - _MOST_REFUSALS) > 0:
+        lines.append([(f"and {more} more reasons to refuse: -f json has them", "dim")])
     return lines
 
 
@@ -97,7 +98,7 @@ def _finding(finding: Finding, view: View, glyphs: Glyphs) -> list[Line]:
         whole = words.place([detail]) is not None
         lines.append([("    " + (text if whole else shorten(text, view.width - 4, glyphs)), "dim")])
     lines.append([("  reproduce with", "cyan")])
-    lines.append([("  " + words.command(finding.case.reproduce, unicode=view.unicode), "bold")])
+    lines.append([("  " + command(finding.case.reproduce, unicode=view.unicode), "bold")])
     return lines
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +32,7 @@ KINDS: dict[FailureKind, str] = {
 """Each kind of failure in a few words."""
 
 _FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)', re.DOTALL)
+_BLOCK = re.compile(r"^(?!\w*(Error|Exception)\b)\w+: ")  # "ConvBlock: ", and no "ValueError: "
 _SYMBOL = re.compile(r"\b[A-Z]\w*\b")
 
 
@@ -103,6 +103,8 @@ def case_text(case: ShapeCase) -> str:
     words = [inputs_text(case.inputs), case.mode]
     if case.dtype != "float32":
         words.append(case.dtype)
+    if case.memory_format != "contiguous":
+        words.append(case.memory_format)
     if case.device != "meta":
         words.append(f"on {case.device}")
     return ", ".join(words)
@@ -158,10 +160,34 @@ def held_to(target: CheckedTarget) -> str:
     return f"{target.contract} (found)" if target.contract_source == "found" else target.contract
 
 
-def refusal_text(target: CheckedTarget, refusal: Refusal) -> str:
-    """``net.py:Net refuses 14 of 120: needs 224x224 (AssertionError: ...)``."""
-    whole = target.passed + target.failed + target.skipped
-    return f"{target.target} refuses {refusal.cases:,} of {whole:,}: {refusal.reason}"
+def refusals(report: ShapeReport) -> list[tuple[str, str, str]]:
+    """Who refuses how many cases, why, and an example, as after ``-i``.
+
+    ``("conv refuses 14 of 120", "needs 224x224", "1x3x32x32")``, or for a reason that several
+    targets share ``("conv, se and 2 others refuse 35", ...)``; the most frequent first.
+    """
+    groups: dict[str, list[tuple[CheckedTarget, Refusal]]] = {}
+    for target in report.targets:
+        for refusal in target.refusals:
+            reason = _BLOCK.sub("", refusal.reason)
+            groups.setdefault(reason, []).append((target, refusal))
+    told = []
+    for reason, members in groups.items():
+        cases = sum(refusal.cases for _, refusal in members)
+        targets = list(dict.fromkeys(target.target for target, _ in members))
+        if len(targets) == 1:
+            target = members[0][0]
+            whole = target.passed + target.failed + target.skipped
+            who = f"{targets[0]} refuses {cases:,} of {whole:,}"
+            reason = members[0][1].reason
+        elif len(targets) == 2:
+            who = f"{targets[0]} and {targets[1]} refuse {cases:,}"
+        else:
+            others = len(targets) - 2
+            plural = "other" if others == 1 else "others"
+            who = f"{targets[0]}, {targets[1]} and {others} {plural} refuse {cases:,}"
+        told.append((cases, (who, reason, members[0][1].example)))
+    return [line for _, line in sorted(told, key=lambda item: -item[0])]
 
 
 def claim(proof: Proof, arrow: str) -> str:
@@ -204,30 +230,3 @@ def place(details: Sequence[str]) -> tuple[str, int] | None:
         if match := _FRAME.match(line):
             return match["file"], int(match["line"])
     return None
-
-
-def command(text: str, *, unicode: bool = True) -> str:
-    """A command line that can be copied: words that cannot be shown are written with escapes."""
-    if text.isprintable() and (unicode or text.isascii()):
-        return text
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = [text]
-    return " ".join(_quoted(word, unicode) for word in words)
-
-
-def _quoted(word: str, unicode: bool) -> str:
-    if word.isprintable() and (unicode or word.isascii()):
-        return shlex.quote(word)
-    shown = (
-        f"\\{char}"
-        if char in "\\'"
-        else char
-        if char.isprintable() and (unicode or char.isascii())
-        else f"\\U{ord(char):08x}"
-        if ord(char) > 0x7F
-        else f"\\{ord(char):03o}"
-        for char in word
-    )
-    return f"$'{''.join(shown)}'"

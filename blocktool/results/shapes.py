@@ -9,6 +9,7 @@ from blocktool.results.environment import Environment
 from blocktool.results.specs import TensorSpec
 
 CaseMode = Literal["eval", "train"]
+MemoryFormat = Literal["contiguous", "channels-last"]
 FailureKind = Literal[
     "shape", "dtype", "layout", "grad", "repeat", "batch", "inplace", "error", "build"
 ]
@@ -69,6 +70,8 @@ class ShapeCase:
     reproduce: str
     seconds: float | None = None
     """How long it took, None where that was not measured."""
+    memory_format: MemoryFormat = "contiguous"
+    """Of maps, as they are given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,3 +82,14 @@ def test_columns_give_way_in_their_turn_and_figures_stay_whole():
 def test_names_lose_a_third_before_a_column_goes():
     assert "…" not in _table(80)[2]
     assert "…" in _table(50)[2]
+
+
+def test_wide_characters_count_twice_when_text_is_wrapped():
+    text = " ".join(["畳み込み"] * 5)  # eight columns each
+    assert wrap(text, 25) == ["畳み込み 畳み込み", "畳み込み 畳み込み", "畳み込み"]
+    assert " ".join(wrap(text, 25)) == text
+
+
+def test_bytes_that_are_no_text_can_be_written():
+    assert clean("net\udcff.py") == "net\N{REPLACEMENT CHARACTER}.py"
+    assert clean("net\udcff.py", unicode=False) == "net?.py"
