@@ -34,8 +34,13 @@ class Observation:
     outputs: tuple[TensorSpec, ...]
 
 
-def find_relation(observations: Sequence[Observation]) -> tuple[Contract, ...] | None:
+def find_relation(
+    observations: Sequence[Observation], letters: Sequence[str] = ("B",)
+) -> tuple[Contract, ...] | None:
     """The contract of each output that these runs show, None where there is no such formula.
+
+    ``letters`` are the names of the first input's dimensions: where the runs leave it open, as
+    with one size only, an output's dimension is what the input's is.
 
     It is read off the runs with a batch and sizes of at least 2, where nothing is broadcast or
     squeezed, and need not hold for the others. Where no formula explains all of them, one that
@@ -44,13 +49,13 @@ def find_relation(observations: Sequence[Observation]) -> tuple[Contract, ...] |
     plain = [o for o in observations if min(o.sizes.values(), default=2) > 1] or [*observations]
     if not plain:
         return None
-    if found := _contracts(plain):
+    if found := _contracts(plain, letters):
         return found
     for left_out in _extents(plain):
         rest = [o for o in plain if _extent(o) != left_out]
         if len(rest) < max(_FEWEST, len(plain) // 2):
             continue
-        if found := _contracts(rest, products=False):
+        if found := _contracts(rest, letters, products=False):
             return found
     return None
 
@@ -64,7 +69,7 @@ def _extents(observations: Sequence[Observation]) -> list[tuple[tuple[str, int],
 
 
 def _contracts(
-    observations: Sequence[Observation], *, products: bool = True
+    observations: Sequence[Observation], letters: Sequence[str], *, products: bool = True
 ) -> tuple[Contract, ...] | None:
     first = observations[0].outputs
     if any(len(o.outputs) != len(first) for o in observations):
@@ -77,7 +82,8 @@ def _contracts(
         sizes = []
         for axis in range(rank):
             points = [(o.sizes, o.outputs[index].shape[axis]) for o in observations]
-            node = fit(points, products=products)
+            like = letters[axis] if axis == 0 or rank == len(letters) else ""
+            node = fit(points, like, products=products)
             if node is None:
                 return None
             sizes.append(node)
@@ -89,12 +95,14 @@ def _contracts(
 Point = tuple[Mapping[str, int], int]
 
 
-def fit(points: Sequence[Point], *, products: bool = True) -> Node | None:
+def fit(points: Sequence[Point], like: str = "", *, products: bool = True) -> Node | None:
     """The simplest formula of the family that gives every value; None where there is none.
 
-    Without ``products`` only formulas of one symbol are tried, which is quick.
+    The symbol ``like`` comes before all others. Without ``products`` only formulas of one symbol are tried, which is quick.
     """
     values = [value for _, value in points]
+    if like[:1] != "C" and all(sizes.get(like) == value for sizes, value in points):
+        return Name(like)  # widths are most often numbers of the module's own
     if len(set(values)) == 1:
         return Number(values[0])
     varying = [name for name in points[0][0] if len({sizes[name] for sizes, _ in points}) > 1]

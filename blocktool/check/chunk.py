@@ -40,6 +40,8 @@ class RanCase:
     refused: bool = False
     values: bool = False
     """Run on real data to see its values."""
+    deadly: bool = False
+    """It took its process down, and is not run again."""
 
 
 _SUBJECTS: dict[tuple[str, tuple[str, ...]], tuple[Subject, list[PlannedCase]]] = {}

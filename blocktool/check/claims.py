@@ -9,7 +9,7 @@ from blocktool.analysis.boxes import boxes
 from blocktool.analysis.domain import Region, Relation
 from blocktool.analysis.expressions import Comparison, names_in, to_text
 from blocktool.analysis.size_sets import NONE, SizeSet
-from blocktool.analysis.witness import witness
+from blocktool.analysis.witness import is_empty
 from blocktool.analysis.words import conditions, together
 from blocktool.check.explore import Exploration, Way
 from blocktool.check.unions import simplified
@@ -91,7 +91,7 @@ def claim(found: Exploration) -> Claim:
     product = Region(sets, _common([way.region for way in running]))
     failing = [way.region for way in found.ways if not way.runs]
     for box, inside in boxes(failing, product, found.symbols):
-        if inside and witness(box, found.base) is not None:
+        if inside and not is_empty(box, found.base):
             break
     else:
         return Claim((product,))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from blocktool.analysis.boxes import Box, boxes
 from blocktool.analysis.domain import Region, region
 from blocktool.analysis.size_sets import EVERY, SizeSet, finite, interval
-from blocktool.analysis.witness import witness
+from blocktool.analysis.witness import is_empty, witness
 from blocktool.results.symbolic import SymbolicRun
 
 Follow = Callable[[dict[str, int]], SymbolicRun]
@@ -58,13 +58,13 @@ class Exploration:
     spent: str | None = None
     """Which budget ended it, None where every size is on a way."""
 
-    def open(self) -> Iterator[tuple[Box, dict[str, int]]]:
-        """What is on no way, with sizes in it."""
+    def open(self) -> Iterator[tuple[Box, dict[str, int] | None]]:
+        """What is on no way, with sizes in it; None where it may be that there are none."""
         everywhere = Region(dict.fromkeys(self.symbols, EVERY))
         regions = [way.region for way in self.ways]
         for box, inside in boxes(regions, everywhere, self.symbols):
-            if not inside and (found := witness(box, self.base)) is not None:
-                yield box, found
+            if not inside and not is_empty(box, self.base):
+                yield box, witness(box, self.base)
 
 
 def explore(follow: Follow, base: Mapping[str, int], budget: Budget) -> Exploration:

@@ -66,6 +66,7 @@ def _tell_relation(tried: Tried) -> None:
         for index, ran in enumerate(tried.ran)
         if isinstance(ran.case.outcome, Failed)
         and ran.case.outcome.kind == "shape"
+        and not ran.case.outcome.message.startswith("there is no")
         and ran.case.outputs
     ]
     if not broken:
@@ -75,7 +76,7 @@ def _tell_relation(tried: Tried) -> None:
         for ran in tried.ran
         if ran.case.outputs and ran.case.mode == broken[0][1].case.mode
     ]
-    relation = find_relation(seen)
+    relation = find_relation(seen, subject.pattern.letters)
     if relation is None:
         return
     found = contract_text(relation)
@@ -107,7 +108,7 @@ def _hold_to_relation(tried: Tried) -> None:
         seen = [
             Observation(subject.pattern.bindings(ran.sizes), ran.case.outputs) for _, ran in passed
         ]
-        relation = find_relation(seen)
+        relation = find_relation(seen, subject.pattern.letters)
         if relation is None:
             continue
         tried.relation = tried.relation or relation
@@ -260,7 +261,7 @@ def _alone(tried: Tried, ran: RanCase) -> bool:
     outcome = ran.case.outcome
     assert isinstance(outcome, Failed)
     compared = tried.relation is not None and outcome.kind in ("shape", "batch")
-    return bool(ran.sizes) and not (ran.values or ran.refused or compared)
+    return bool(ran.sizes) and not (ran.values or ran.refused or ran.deadly or compared)
 
 
 def _rank(ran: RanCase) -> tuple[int, bool, bool]:

@@ -78,7 +78,8 @@ def planned(
         for mode, (turn, dtype) in product(modes, enumerate(dtypes)):
             cases += [PlannedCase(each, dtype, mode) for each in (few if turn else sizes)]
     maps = any(len(tensor.shape) == 4 for tensor in pattern.inputs)
-    if maps and sweep.channels_last is not False and "layout" not in sweep.skip:
+    asked = sweep.channels_last or (sweep.channels_last is None and not sweep.as_given)
+    if maps and asked and "layout" not in sweep.skip:
         chosen = sizes if sweep.channels_last else _few(sizes)[-1:]
         cases += [
             PlannedCase(each, dtype, mode, channels_last=True)

@@ -180,12 +180,15 @@ class _Evidence:
         if self.found.blocked:
             blocked, reason = self.found.blocked[0]
             return "not proved", f"at some sizes ({_example(blocked, self.found)}): {reason}"
-        if self.test.unsettled:
-            return "not proved", self.test.unsettled[0]
         spent = f" after {self.found.spent}" if self.found.spent else ""
         if self.test.least is None:
-            sizes = next(sizes for _, sizes in self.found.open())
-            return "not proved", f"not every size was followed{spent}, for example {_at(sizes)}"
+            examples = (sizes for _, sizes in self.found.open() if sizes is not None)
+            example = next(examples, None)
+            if example is None:
+                return "not proved", f"it is not decided whether all sizes were followed{spent}"
+            return "not proved", f"not every size was followed{spent}, for example {_at(example)}"
+        if self.test.unsettled:
+            return "not proved", self.test.unsettled[0]
         if not self.test.all_small:
             return "not proved", f"followed{spent} only {self._from()}; smaller sizes are sampled"
         return None

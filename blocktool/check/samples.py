@@ -36,15 +36,16 @@ def small_sizes(
     found: Exploration, claimed: Claim, least: Mapping[str, int]
 ) -> list[dict[str, int]]:
     """Every size below ``least``, one symbol at a time, the others as at the base."""
-    usual = _usual(found, claimed)
+    usual = usual_sizes(found, claimed)
     return [usual | {symbol: size} for symbol, first in least.items() for size in range(1, first)]
 
 
 def telling_sizes(found: Exploration, claimed: Claim) -> Iterator[dict[str, int]]:
     """Sizes on both sides of every condition, then some of every way, then mixed ones."""
-    usual = _usual(found, claimed)
+    usual = usual_sizes(found, claimed)
     sides = {symbol: list(_both_sides(claimed, symbol, usual)) for symbol in found.symbols}
     yield usual
+    yield from (dict.fromkeys(found.symbols, size) for size in (1, 2, 3, 5))
     yield from _alternating(
         [[usual | {symbol: size} for size in sizes] for symbol, sizes in sides.items()]
     )
@@ -61,7 +62,7 @@ def telling_sizes(found: Exploration, claimed: Claim) -> Iterator[dict[str, int]
         } | {symbol: usual[symbol] for symbol, sizes in sides.items() if not sizes}
 
 
-def _usual(found: Exploration, claimed: Claim) -> dict[str, int]:
+def usual_sizes(found: Exploration, claimed: Claim) -> dict[str, int]:
     """The base, or the closest sizes at which the module is said to run."""
     if claimed.holds(found.base) or not claimed.regions:
         return dict(found.base)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from blocktool.check.chunk import RanCase, forget, prepared, run_chunk, run_one, run_values
 from blocktool.check.findings import Tried, report_of
@@ -190,7 +190,8 @@ def _one_by_one(work: _Work, piece: _Piece) -> list[RanCase]:
 def _died(group: Group, subject: Subject, case: PlannedCase) -> RanCase:
     inputs = subject.pattern.at(case.sizes) or ()
     message = "the process died: a crash in compiled code, or too little memory"
-    return _outcome(group, case, inputs, Failed("error", message, "a result", "no process"))
+    failed = Failed("error", message, "a result", "no process")
+    return replace(_outcome(group, case, inputs, failed), deadly=True)
 
 
 def _unbuilt(group: Group, error: BlocktoolError) -> RanCase:

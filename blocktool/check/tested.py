@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from blocktool.analysis.domain import Region
 from blocktool.analysis.size_sets import finite
 from blocktool.check.claims import Claim
 from blocktool.check.explore import Exploration
 from blocktool.check.formulas import Outputs, Shapes, shapes_at, shapes_text
-from blocktool.check.samples import least_sizes, small_sizes, telling_sizes
+from blocktool.check.samples import least_sizes, small_sizes, telling_sizes, usual_sizes
 
 Numeric = Callable[[Mapping[str, int]], Shapes | str]
 """The shapes that come out at some sizes, or the error."""
@@ -63,7 +62,7 @@ def tested(
     all_small = all(_key(sizes) in samples for sizes in small)
     samples = _run(telling_sizes(found, claimed), numeric, most, samples)
     ran = list(samples.values())
-    claimed = _corrected(found, claimed, ran)
+    claimed = _corrected(found, claimed, ran, least or {})
     contradictions: list[str] = []
     unsettled: list[str] = []
     for sample in ran:
@@ -125,27 +124,24 @@ def _shown(result: Shapes | str) -> str:
     return shapes_text(result)
 
 
-def _corrected(found: Exploration, claimed: Claim, ran: Sequence[Sample]) -> Claim:
-    """A size of one symbol that is on no way runs if all of its runs did, and not if none did."""
+def _corrected(
+    found: Exploration, claimed: Claim, ran: Sequence[Sample], least: Mapping[str, int]
+) -> Claim:
+    """A small size that is on no way runs if it did, the others being as usual."""
+    usual = usual_sizes(found, claimed)
     if len(claimed.regions) != 1:
         return claimed
     (only,) = claimed.regions
     sets = dict(only.sets)
-    on_no_way = [
-        sample for sample in ran if not any(way.region.holds(sample.sizes) for way in found.ways)
-    ]
-    for symbol in found.symbols:
-        others = {name: own for name, own in only.sets.items() if name != symbol}
-        by_size: dict[int, set[bool]] = {}
-        for sample in on_no_way:
-            if Region(others, only.relations).holds(sample.sizes):
-                by_size.setdefault(sample.sizes[symbol], set()).add(sample.ran)
-        usual = found.base[symbol]
-        wrong = {
-            size
-            for size, runs in by_size.items()
-            if size < usual and len(runs) == 1 and (size in only.of(symbol)) not in runs
-        }
+    for symbol, end in least.items():
+        by_size: dict[int, bool] = {}
+        for sample in ran:
+            # Only what differs in this symbol alone tells that it is this symbol.
+            alone = {**sample.sizes, symbol: usual[symbol]} == usual
+            known = any(way.region.holds(sample.sizes) for way in found.ways)
+            if alone and not known and sample.sizes[symbol] < end:
+                by_size[sample.sizes[symbol]] = sample.ran
+        wrong = {size for size, runs in by_size.items() if (size in only.of(symbol)) != runs}
         added = finite(size for size in wrong if size not in only.of(symbol))
         removed = finite(size for size in wrong if size in only.of(symbol))
         sets[symbol] = (only.of(symbol) | added) - removed

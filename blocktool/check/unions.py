@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from blocktool.analysis.boxes import boxes
 from blocktool.analysis.domain import Region
 from blocktool.analysis.size_sets import EVERY
-from blocktool.analysis.witness import witness
+from blocktool.analysis.witness import is_empty
 
 
 def simplified(regions: Sequence[Region], near: Mapping[str, int]) -> list[Region]:
@@ -20,14 +20,13 @@ def simplified(regions: Sequence[Region], near: Mapping[str, int]) -> list[Regio
         others = [each for each in kept if each is not region]
         if others and covered(region, others, near):
             kept = others
-    return kept
+    # Alternatives about the first symbol come first.
+    return sorted(kept, key=lambda each: [each.of(symbol).same(EVERY) for symbol in near])
 
 
 def covered(region: Region, by: Sequence[Region], near: Mapping[str, int]) -> bool:
     """Whether every size of a region is in one of others."""
-    return all(
-        inside or witness(box, near) is None for box, inside in boxes(by, region, list(near))
-    )
+    return all(inside or is_empty(box, near) for box, inside in boxes(by, region, list(near)))
 
 
 def _conditions(region: Region) -> int:

@@ -75,3 +75,14 @@ def test_several_outputs_keep_their_names() -> None:
     relation = find_relation(seen)
     assert relation is not None
     assert contract_text(relation) == "x: B, N, 32; weights: B, 4, N, N"
+
+
+@pytest.mark.parametrize("batches", [(2,), (1, 2)])
+def test_where_the_runs_leave_it_open_a_size_stays_what_it_is(batches: tuple[int, ...]) -> None:
+    seen = [
+        Observation({"B": b, "C": 3, "H": 32, "W": 32}, (TensorSpec((b, 8, 32, 16)),))
+        for b in batches
+    ]
+    relation = find_relation(seen, tuple("BCHW"))
+    assert relation is not None
+    assert contract_text(relation) == "B, 8, H, 16"
