@@ -15,13 +15,16 @@ from blocktool.check.proving import prove_all
 from blocktool.check.refusals import refuses_arguments
 from blocktool.check.reproduce import reproduce
 from blocktool.check.runner import Subject
-from blocktool.errors import BlocktoolError, ModuleError, TargetError
+from blocktool.errors import BlocktoolError, ModuleError, TargetError, UsageError
 from blocktool.results.shapes import Failed, Proof, ShapeCase, ShapeReport, Skipped
 from blocktool.results.specs import TensorSpec
 from blocktool.targets.arguments import parse_arguments
 from blocktool.trace.environment import environment
+from blocktool.trace.tracer import checked_device
 
 _CHUNK = 48
+_CHUNK_SECONDS = 1.0
+"""Cases, and seconds, after which a process hands in what it has."""
 _WORTH_PROCESSES = 2.5
 """Seconds of work below which starting processes would not pay."""
 
@@ -68,28 +71,59 @@ def run_sweeps(
     an outcome like others. An interruption ends the sweep: the report then holds what was done
     before, with ``stopped_early``, and is attached to the KeyboardInterrupt as its argument.
     """
+    if settings.device is not None and settings.device != "meta":
+        checked_device(settings.device)
     state = _State(time.perf_counter())
-    pieces: list[_Piece] = []
     forget()
-    for index, group in enumerate(groups):
-        tried = Tried(group, None)
-        state.tried.append(tried)
-        try:
-            subject, cases = prepared(group)
-        except BlocktoolError as error:
-            if len(groups) == 1 or not isinstance(error, (TargetError, ModuleError)):
-                raise
-            tried.ran.append(_unbuilt(group, error))
-            continue
-        tried.subject = subject
-        pieces += _pieces(group, index, cases, settings)
+    planned = [_planned(group, state, single=len(groups) == 1) for group in groups]
+    if not any(planned) and not any(each.ran for each in state.tried):
+        raise UsageError(
+            "no sizes are left to try", hint="--where leaves none of --size or the usual ones"
+        )
+    pace = _seconds_of_a_case(state, planned)
+    pieces = [
+        piece
+        for index, cases in enumerate(planned)
+        for piece in _pieces(groups[index], index, cases, settings, pace)
+    ]
     try:
-        _run(pieces, state, settings, progress)
+        _run(pieces, state, settings, pace, progress)
         found = prove_all(state.tried) if settings.prove and not state.stopped else ()
     except KeyboardInterrupt:
         state.stopped = True
         raise KeyboardInterrupt(_report(state, ())) from None
     return _report(state, found)
+
+
+def _planned(group: Group, state: _State, *, single: bool) -> list[PlannedCase]:
+    """The cases of a group, none where its module cannot be built."""
+    tried = Tried(group, None)
+    state.tried.append(tried)
+    try:
+        subject, cases = prepared(group)
+    except BlocktoolError as error:
+        if single or not isinstance(error, (TargetError, ModuleError)):
+            raise
+        tried.ran.append(_unbuilt(group, error))
+        return []
+    tried.subject = subject
+    return cases
+
+
+def _seconds_of_a_case(state: _State, planned: Sequence[Sequence[PlannedCase]]) -> float:
+    """How long a case takes, by one of the first module in eval mode; train takes twice that."""
+    for tried, cases in zip(state.tried, planned, strict=True):
+        forward = next((case for case in cases if case.mode == "eval"), None)
+        if tried.subject is None or forward is None:
+            continue
+        for _ in range(2):  # the first call fills torch's caches
+            began = time.perf_counter()
+            run_one(tried.group, tried.subject, forward, "meta")
+            seconds = time.perf_counter() - began
+            if seconds > 1:
+                break
+        return 1.5 * seconds
+    return 0.0
 
 
 def _report(state: _State, proofs: tuple[Proof, ...]) -> ShapeReport:
@@ -106,23 +140,31 @@ def _report(state: _State, proofs: tuple[Proof, ...]) -> ShapeReport:
 
 
 def _pieces(
-    group: Group, index: int, cases: Sequence[PlannedCase], settings: Settings
+    group: Group, index: int, cases: Sequence[PlannedCase], settings: Settings, pace: float
 ) -> Iterator[_Piece]:
+    if not cases:
+        return
     device = settings.device or "meta"
-    for start in range(0, len(cases), _CHUNK):
-        yield _Piece(group, index, start, min(start + _CHUNK, len(cases)), device)
+    length = max(1, min(_CHUNK, int(_CHUNK_SECONDS / max(pace, 1e-6))))
+    for start in range(0, len(cases), length):
+        yield _Piece(group, index, start, min(start + length, len(cases)), device)
     wanted = not {"repeat", "batch"} <= group.sweep.skip
     if settings.device != "meta" and wanted and any(case.mode == "eval" for case in cases):
         yield _Piece(group, index, None, 1, settings.device or "cpu")
 
 
 def _run(
-    pieces: Sequence[_Piece], state: _State, settings: Settings, progress: Progress | None
+    pieces: Sequence[_Piece],
+    state: _State,
+    settings: Settings,
+    pace: float,
+    progress: Progress | None,
 ) -> None:
     total = sum(piece.stop - (piece.start or 0) for piece in pieces)
     done = failures = 0
     work = _Work(asked=settings.device is not None)
-    jobs = settings.jobs or _jobs_worth_while(state, pieces, total)
+    # Where there is little to do, other processes would not pay.
+    jobs = settings.jobs or (processors() if pace * total > _WORTH_PROCESSES else 1)
     results = run_all(work, pieces, jobs)
     try:
         for index, ran in results:
@@ -152,22 +194,6 @@ class _Work:
             ran = run_values(piece.group, piece.device, self.asked)
             return [] if ran is None else [ran]
         return run_chunk(piece.group, piece.start, piece.stop, piece.device)
-
-
-def _jobs_worth_while(state: _State, pieces: Sequence[_Piece], total: int) -> int:
-    """One process where there is little to do, judged by one case of the first module."""
-    if not pieces or processors() == 1:
-        return 1
-    group = pieces[0].group
-    subject, cases = prepared(group)
-    forward = next((case for case in cases if case.mode == "eval"), None)
-    if forward is None:
-        return processors() if total > 10 * _CHUNK else 1
-    for _ in range(2):  # the first call fills torch's caches
-        began = time.perf_counter()
-        run_one(group, subject, forward, "meta")
-        seconds = time.perf_counter() - began
-    return processors() if 2 * seconds * total > _WORTH_PROCESSES else 1
 
 
 def _one_by_one(work: _Work, piece: _Piece) -> list[RanCase]:

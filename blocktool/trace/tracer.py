@@ -76,7 +76,7 @@ def trace(
         notes=(*notes, *remarks),
     )
     fallbacks: list[Fallback] = []
-    rungs = ("meta", "fake", "cpu") if device == "meta" else (_checked_device(device),)
+    rungs = ("meta", "fake", "cpu") if device == "meta" else (checked_device(device),)
     suspected: ModuleError | None = None
     for rung in rungs:
         run = Run(plan, rung, tuple(fallbacks))
@@ -136,7 +136,8 @@ def _torch_dtype(dtype: str | None) -> torch.dtype | None:
     return found
 
 
-def _checked_device(device: str) -> str:
+def checked_device(device: str) -> str:
+    """The device as torch writes it; UsageError for one that cannot be used here."""
     if device == "fake":
         return device
     try:
