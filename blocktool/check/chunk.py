@@ -21,6 +21,7 @@ from blocktool.errors import BlocktoolError
 from blocktool.results.shapes import Failed, Passed, ShapeCase, Skipped
 from blocktool.results.trace import OpTrace
 from blocktool.targets.arguments import parse_arguments
+from blocktool.trace.calls import calls_intercepted
 from blocktool.trace.host_memory import available_memory, memory_needed
 from blocktool.trace.limits import needs_data, one_line
 
@@ -65,7 +66,8 @@ def forget() -> None:
 def run_chunk(group: Group, start: int, stop: int, device: str) -> list[RanCase]:
     """The cases ``start`` to ``stop`` of a group, traced on ``device``."""
     subject, cases = prepared(group)
-    return [run_one(group, subject, case, device) for case in islice(cases, start, stop)]
+    with calls_intercepted():
+        return [run_one(group, subject, case, device) for case in islice(cases, start, stop)]
 
 
 def run_one(group: Group, subject: Subject, case: PlannedCase, device: str) -> RanCase:

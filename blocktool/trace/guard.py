@@ -28,6 +28,9 @@ _ATOMS = frozenset(
     (int, float, bool, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 )
 
+_DICTS = frozenset((dict, OrderedDict))
+_NOTHING: dict[Any, Any] = {}
+
 Contents = list[tuple[Any, Any]]
 """Containers (or the ``__dict__`` of objects) and copies of what they held."""
 
@@ -57,6 +60,12 @@ def module_preserved(module: nn.Module) -> Iterator[None]:
     for m in modules:
         contents.append((m.__dict__, m.__dict__.copy()))
         for value in m.__dict__.values():
+            kind = type(value)
+            if kind in _ATOMS:
+                continue
+            if kind in _DICTS and not value:  # a registry of hooks, most often
+                contents.append((value, _NOTHING))
+                continue
             _note_contents(value, contents, seen)
     try:
         yield
@@ -103,6 +112,8 @@ def _is_plain_object(value: Any) -> bool:
 
 
 def _restore(container: Any, before: Any) -> None:
+    if before is _NOTHING and not container:
+        return
     if isinstance(container, dict):
         # A subclass may do more in its own methods; an OrderedDict has to.
         cls = OrderedDict if isinstance(container, OrderedDict) else dict
