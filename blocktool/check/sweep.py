@@ -30,6 +30,8 @@ _WORTH_PROCESSES = 2.5
 
 Progress = Callable[[int, int, int], None]
 """Called with the cases done, all cases, and failures so far."""
+Told = Callable[[str], None]
+"""Called with how far the proofs are."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def run_sweeps(
     groups: Sequence[Group],
     settings: Settings,
     progress: Progress | None = None,
+    told: Told | None = None,
 ) -> ShapeReport:
     """Every case of every group, and what it shows; with ``prove`` also what can be proved.
 
@@ -88,7 +91,11 @@ def run_sweeps(
     ]
     try:
         _run(pieces, state, settings, pace, progress)
-        found = prove_all(state.tried) if settings.prove and not state.stopped else ()
+        found = (
+            prove_all(state.tried, settings.jobs, told)
+            if settings.prove and not state.stopped
+            else ()
+        )
     except KeyboardInterrupt:
         state.stopped = True
         raise KeyboardInterrupt(_report(state, ())) from None

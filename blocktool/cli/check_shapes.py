@@ -262,7 +262,8 @@ def _checked(
     from blocktool.targets.loading import user_code_running
 
     with user_code_running():
-        return run_sweeps(groups, Settings(device, jobs, fail_fast, prove), bar.show)
+        settings = Settings(device, jobs, fail_fast, prove)
+        return run_sweeps(groups, settings, bar.show, bar.tell)
 
 
 def _tell_github(report: ShapeReport) -> None:

@@ -22,17 +22,18 @@ class Bar:
 
     def show(self, done: int, total: int, failed: int = 0) -> None:
         """Say how far it is."""
+        cells = max(10, min(30, width_of(sys.stderr) - 50))
+        filled = cells * done // max(total, 1)
+        text = f"[{'#' * filled}{'.' * (cells - filled)}] {done:,} of {total:,} {self._what}"
+        self.tell(f"{text}, {failed:,} failed" if failed else text)
+
+    def tell(self, text: str) -> None:
+        """Say it, in place of what was said before."""
         now = time.monotonic()
         if not self._on or now - self._began < _AFTER or now - self._last < _EVERY:
             return
         self._last, self._shown = now, True
-        width = width_of(sys.stderr)
-        cells = max(10, min(30, width - 50))
-        filled = cells * done // max(total, 1)
-        text = f"[{'#' * filled}{'.' * (cells - filled)}] {done:,} of {total:,} {self._what}"
-        if failed:
-            text += f", {failed:,} failed"
-        sys.stderr.write(f"\r\x1b[K{text[: width - 1]}")
+        sys.stderr.write(f"\r\x1b[K{text[: width_of(sys.stderr) - 1]}")
         sys.stderr.flush()
 
     def clear(self) -> None:
