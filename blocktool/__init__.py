@@ -14,9 +14,18 @@ from typing import TYPE_CHECKING, Any
 from blocktool._version import __version__
 
 if TYPE_CHECKING:
-    from blocktool.api import build, check_shapes, fuse, quantize, summarize, trace
+    from blocktool.api import build, check_shapes, formulas, fuse, quantize, summarize, trace
 
-__all__ = ["__version__", "build", "check_shapes", "fuse", "quantize", "summarize", "trace"]
+__all__ = [
+    "__version__",
+    "build",
+    "check_shapes",
+    "formulas",
+    "fuse",
+    "quantize",
+    "summarize",
+    "trace",
+]
 
 
 def __getattr__(name: str) -> Any:

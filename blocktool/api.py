@@ -13,11 +13,14 @@ from blocktool.results.trace import Mode
 from blocktool.trace.tracer import trace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
+    from blocktool.results.formulas import Formulas
     from blocktool.trace.inputs import Inputs
 
-__all__ = ["build", "check_shapes", "fuse", "quantize", "summarize", "trace"]
+__all__ = ["build", "check_shapes", "formulas", "fuse", "quantize", "summarize", "trace"]
 
 
 def build(target: str, *arguments: str) -> nn.Module:
@@ -73,4 +76,48 @@ def summarize(
             input_grad=input_grad,
             name=name,
         )
+    )
+
+
+def formulas(
+    module: nn.Module,
+    inputs: object,
+    *,
+    hints: Mapping[str, int] | None = None,
+    mode: Mode = "forward",
+    dtype: str | None = None,
+    name: str | None = None,
+    compare: int = 4,
+) -> Formulas:
+    """The figures of ``module`` as exact functions of the sizes of its inputs.
+
+    Args:
+        module: any ``nn.Module``; it is left exactly as it was found.
+        inputs: a shape with names for sizes, ``("B", 3, "H", "W")`` or ``"Bx3xHxW"``, or several.
+        hints: the sizes at which decisions are made; the formulas hold for the sizes that take the
+            same way through the module, which ``conditions`` of the result tell.
+        mode: ``"forward"`` or ``"training"``, as for :func:`blocktool.trace.tracer.trace`.
+        dtype: the floating dtype of parameters, buffers and inputs; None keeps it.
+        name: how the module is called in the result; the class name if None.
+        compare: at how many other sizes the formulas are compared with numeric runs.
+
+    Raises:
+        InputError: the inputs are malformed.
+        ModuleError: the module's own forward raised at the hints.
+        TraceError: there are no formulas, because an operation cannot be run with symbols.
+
+    >>> from torch import nn
+    >>> import blocktool
+    >>> blocktool.formulas(nn.Conv2d(8, 16, 3, padding=1), ("B", 8, "H", "W")).totals.macs
+    '1152*B*H*W'
+    """
+    from blocktool.targets.symbolic_inputs import as_symbolic, hints_for
+    from blocktool.trace.derive import Question, derive
+    from blocktool.trace.derive_target import formulas_of
+
+    tensors = as_symbolic(inputs)
+    sizes = {**hints_for(tensors, None), **(hints or {})}
+    named = name or type(module).__name__
+    return formulas_of(
+        derive(Question(module, tensors, sizes, mode, dtype, named), compare=compare)
     )

@@ -10,68 +10,19 @@ raises.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from math import floor, gcd
-from typing import NoReturn
 
 from blocktool.analysis import polynomials as poly
+from blocktool.analysis.division import floor_divide
 from blocktool.analysis.expressions import Call, Comparison, Logic, Name, Node, Number, Operation
 from blocktool.analysis.polynomials import ONE, Polynomial
+from blocktool.analysis.ranges import Cell, CutError, UndecidedError
+from blocktool.analysis.signs import compare
 
 MOST_CELLS = 40_000
-_SHORT = 64
 
 
-class UndecidedError(Exception):
-    """A question about sizes that the algebra has no answer to; the message says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The sizes ``step * k + offset`` for ``low <= k <= high`` (None: no end)."""
-
-    step: int = 1
-    offset: int = 0
-    low: int = 1
-    high: int | None = None
-
-    def refined(self, times: int) -> list[Range]:
-        """The same sizes in ``times`` residue classes of a larger step."""
-        ranges = []
-        for j in range(times):
-            low = -((j - self.low) // times)
-            high = None if self.high is None else (self.high - j) // times
-            if high is None or low <= high:
-                ranges.append(Range(self.step * times, self.step * j + self.offset, low, high))
-        return ranges
-
-    def split(self, starts: Iterable[int]) -> list[Range]:
-        """The same sizes, with a new range beginning at each of ``starts``."""
-        inner = (k for k in starts if k > self.low and (self.high is None or k <= self.high))
-        edges = [self.low, *sorted(set(inner))]
-        ends = [edge - 1 for edge in edges[1:]] + [self.high]
-        return [
-            Range(self.step, self.offset, low, high) for low, high in zip(edges, ends, strict=True)
-        ]
-
-    def size(self, k: int) -> int:
-        """The size at ``k``."""
-        return self.step * k + self.offset
-
-
-Cell = dict[str, Range]
 Outcome = Polynomial | bool | None
 """Of an expression on a cell; None where it has no value (a division by zero)."""
-
-
-class _CutError(Exception):
-    """The cell is too large for one answer: cut it like this."""
-
-    def __init__(self, name: str, ranges: list[Range]) -> None:
-        super().__init__(name)
-        self.name = name
-        self.ranges = ranges
 
 
 def pieces(
@@ -88,7 +39,7 @@ def pieces(
         cell = waiting.pop()
         try:
             outcome = _run(program, cell)
-        except _CutError as cut:
+        except CutError as cut:
             count += len(cut.ranges)
             if count > most:
                 raise UndecidedError(f"more than {most} cases to tell apart") from None
@@ -202,9 +153,9 @@ def _apply(op: str, parts: list[Outcome], cell: Cell) -> Polynomial | None:
                 result = other
         return result
     if op == "floor":
-        return _floor(numbers[0], poly.constant(1), cell)
+        return floor_divide(numbers[0], poly.constant(1), cell)
     if op == "ceil":
-        down = _floor(poly.multiply(numbers[0], poly.constant(-1)), poly.constant(1), cell)
+        down = floor_divide(poly.multiply(numbers[0], poly.constant(-1)), poly.constant(1), cell)
         return poly.multiply(down, poly.constant(-1))
     left, right = numbers
     if op in ("+", "-"):
@@ -230,110 +181,5 @@ def _divided(op: str, left: Polynomial, right: Polynomial, cell: Cell) -> Polyno
         if rest:
             raise UndecidedError("a quotient of two sizes")
         return quotient
-    whole = _floor(left, right, cell)
+    whole = floor_divide(left, right, cell)
     return whole if op == "//" else poly.add(left, poly.multiply(whole, right), -1)
-
-
-def _floor(left: Polynomial, right: Polynomial, cell: Cell) -> Polynomial:
-    """``left // right`` on the cell; ``right`` is zero nowhere."""
-    quotient, rest = poly.divide(left, right)
-    for monomial, coefficient in quotient.items():
-        if monomial and isinstance(coefficient, Fraction):
-            # k = d * k' + j makes the terms whole, one unknown at a time.
-            name = monomial[0][0]
-            raise _CutError(name, cell[name].refined(coefficient.denominator))
-    known = Fraction(quotient.pop(ONE, 0))
-    base = _floor_of_rest(known, rest, right, cell) if rest else floor(known)
-    return poly.add(quotient, poly.constant(base))
-
-
-def _floor_of_rest(known: Fraction, rest: Polynomial, right: Polynomial, cell: Cell) -> int:
-    """``floor(known + rest / right)`` where it is one number on the cell."""
-    lowest = {name: cell[name].low for name in poly.unknowns(rest) | poly.unknowns(right)}
-    top = {name: cell[name].high for name in lowest}
-    if all(high is None for high in top.values()) and len(lowest) == 1:
-        # Far out, rest / right is next to nothing, on one side of it.
-        (name,) = lowest
-        product = poly.multiply(rest, right)
-        side = poly.sign_runs(product, cell[name].low, None)[-1][1]
-        guess = floor(known) - (known.denominator == 1 and side < 0)
-    else:
-        at = poly.value(rest, lowest) / Fraction(poly.value(right, lowest))
-        guess = floor(known + at)
-    # guess <= known + rest / right < guess + 1, times right squared.
-    for offset, op in ((guess, ">="), (guess + 1, "<")):
-        gap = poly.add(poly.multiply(right, poly.constant(known - offset)), rest)
-        if not compare(op, poly.multiply(gap, right), cell):
-            _halve(cell, sorted(lowest))
-    return guess
-
-
-def _halve(cell: Cell, names: list[str]) -> NoReturn:
-    """Cut a cell on which something has several values, though each cut left one sign."""
-    for name in names:
-        here = cell[name]
-        if here.high is not None and here.high > here.low:
-            raise _CutError(name, here.split([(here.low + here.high + 1) // 2]))
-    raise UndecidedError("a quotient of two sizes")
-
-
-def compare(op: str, difference: Polynomial, cell: Cell) -> bool:
-    """Whether ``difference op 0`` holds on the cell; cuts it where it holds on a part."""
-    if poly.is_constant(difference):
-        return _holds(op, _sign(difference.get(ONE, 0)))
-    names = sorted(poly.unknowns(difference))
-    if len(names) == 1:
-        here = cell[names[0]]
-        runs = poly.sign_runs(difference, here.low, here.high)
-        answers = [_holds(op, sign) for _, sign in runs]
-        if len(set(answers)) > 1:
-            raise _CutError(names[0], here.split(start for start, _ in runs))
-        return answers[0]
-    return _compare_joint(op, difference, names, cell)
-
-
-def _compare_joint(op: str, difference: Polynomial, names: list[str], cell: Cell) -> bool:
-    """Signs of a polynomial of several sizes, where its coefficients tell them."""
-    if op in ("==", "!=") and _never_zero(difference):
-        return op == "!="
-    shifted = poly.shifted(difference, {name: cell[name].low for name in names})
-    signs = {_sign(coefficient) for coefficient in shifted.values()}
-    if len(signs) == 1:
-        (sign,) = signs
-        possible = {sign} if ONE in shifted else {sign, 0}
-        answers = {_holds(op, each) for each in possible}
-        if len(answers) == 1:
-            return answers.pop()
-    for name in names:
-        here = cell[name]
-        if here.high is not None and here.high - here.low < _SHORT:
-            raise _CutError(name, here.split(range(here.low, here.high + 1)))
-    if len(signs) == 1:
-        # Zero at the corner, or along an edge, and of one sign elsewhere.
-        in_terms = {name: sum(name in dict(m) for m in shifted) for name in names}
-        name = max(names, key=in_terms.__getitem__)
-        raise _CutError(name, cell[name].split([cell[name].low + 1]))
-    raise UndecidedError("a condition that joins several sizes")
-
-
-def _never_zero(p: Polynomial) -> bool:
-    """Whether a common divisor of all terms but the constant one tells that it is not zero."""
-    if not all(isinstance(coefficient, int) for coefficient in p.values()):
-        return False
-    divisor = gcd(*(int(coefficient) for monomial, coefficient in p.items() if monomial))
-    return int(p.get(ONE, 0)) % divisor != 0
-
-
-def _holds(op: str, sign: int) -> bool:
-    return {
-        "==": sign == 0,
-        "!=": sign != 0,
-        "<": sign < 0,
-        "<=": sign <= 0,
-        ">": sign > 0,
-        ">=": sign >= 0,
-    }[op]
-
-
-def _sign(number: poly.Coefficient) -> int:
-    return (number > 0) - (number < 0)

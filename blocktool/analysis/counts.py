@@ -9,6 +9,7 @@ by 1, the first that a :class:`Reader` meets is the atom, and the other is count
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
@@ -148,8 +149,17 @@ def _without(monomial: Monomial, shared: Monomial) -> Monomial:
     return tuple(sorted((name, power) for name, power in powers.items() if power))
 
 
-def _term_order(monomial: Monomial) -> tuple[int, tuple[tuple[str, int], ...]]:
-    return -sum(power for _, power in monomial if power > 0), monomial
+def _term_order(monomial: Monomial) -> tuple[object, ...]:
+    """High degrees first, then as words and numbers are ordered."""
+    degree = sum(power for _, power in monomial if power > 0)
+    return -degree, [(_natural(name), power) for name, power in monomial]
+
+
+@lru_cache(4096)
+def _natural(name: str) -> list[tuple[int, str]]:
+    """``H//4`` before ``H//16``."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _product(coefficient: Coefficient, monomial: Monomial) -> Node:

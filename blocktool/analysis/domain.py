@@ -1,18 +1,18 @@
 """Regions of sizes: the sizes of several symbols for which a list of conditions holds.
 
 Conditions on one symbol are kept as sets of sizes; those that join several (``H == W``) as
-relations. A union of regions is asked box by box: each symbol's sizes are cut where some region
-begins or ends, so that within a box all sizes are alike.
+relations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from blocktool.analysis.cells import Cell, Range, UndecidedError, pieces, truth
+from blocktool.analysis.cells import pieces, truth
+from blocktool.analysis.differences import normal
 from blocktool.analysis.expressions import (
     Comparison,
     Logic,
@@ -23,6 +23,7 @@ from blocktool.analysis.expressions import (
     parse,
     to_text,
 )
+from blocktool.analysis.ranges import Cell, Range, UndecidedError
 from blocktool.analysis.size_sets import EVERY, NONE, SizeSet, from_ranges, size_set
 
 _MOST_CELLS = 4_000
@@ -79,11 +80,14 @@ def relation(condition: Node) -> Relation:
     if not isinstance(inner, Comparison):
         both = frozenset((0, 1))
         return Relation(inner, frozenset((0 if negated else 1,)), both, condition)
+    every = frozenset((-1, 0, 1))
+    if (whole := normal(inner)) is not None:
+        key, holding = whole
+        return Relation(key, every - holding if negated else holding, every, condition)
     signs = _SIGNS[inner.op]
     left, right = inner.left, inner.right
     if to_text(right) < to_text(left):
         left, right, signs = right, left, {-sign for sign in signs}
-    every = frozenset((-1, 0, 1))
     allowed = every - signs if negated else frozenset(signs)
     return Relation(Comparison("==", left, right), allowed, every, condition)
 
@@ -199,68 +203,3 @@ def always(condition: Node, where: Region) -> bool:
         return all(truth(outcome) for _, outcome in pieces(condition, cells, _MOST_CELLS))
     except UndecidedError:
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A part of a union of regions: sizes by symbol, and the outcomes of relations."""
-
-    sets: dict[str, SizeSet]
-    outcomes: dict[Node, int]
-
-    def holds(self, sizes: Mapping[str, int]) -> bool:
-        """Whether these sizes are in the box."""
-        return all(sizes[symbol] in own for symbol, own in self.sets.items()) and all(
-            outcome_of(key, sizes) == outcome for key, outcome in self.outcomes.items()
-        )
-
-
-def boxes(
-    regions: Sequence[Region], within: Region, symbols: Sequence[str]
-) -> Iterator[tuple[Box, tuple[int, ...]]]:
-    """Cut the sizes of ``within`` where any region begins or ends.
-
-    Gives each box with the positions of the regions that contain it; every other region has
-    nothing in common with it. Boxes whose outcomes contradict each other may be among them.
-    """
-    known = [_cut(within.of(symbol), [one.of(symbol) for one in regions]) for symbol in symbols]
-    for combination in product(*known):
-        inside = frozenset(range(len(regions))).intersection(*(each for _, each in combination))
-        sets = dict(zip(symbols, (sizes for sizes, _ in combination), strict=True))
-        yield from _with_outcomes(regions, within, sets, sorted(inside))
-
-
-def _cut(whole: SizeSet, sets: Sequence[SizeSet]) -> list[tuple[SizeSet, frozenset[int]]]:
-    """The parts of a set that lie in the same ones of others, and in which."""
-    positions: dict[SizeSet, set[int]] = {}
-    for position, own in enumerate(sets):
-        positions.setdefault(own, set()).add(position)
-    parts: list[tuple[SizeSet, frozenset[int]]] = [(whole, frozenset())]
-    for own, these in positions.items():
-        cut = []
-        for sizes, inside in parts:
-            cut += [(sizes & own, inside | these), (sizes - own, inside)]
-        parts = [part for part in cut if part[0]]
-    return parts
-
-
-def _with_outcomes(
-    regions: Sequence[Region], within: Region, sets: dict[str, SizeSet], inside: list[int]
-) -> Iterator[tuple[Box, tuple[int, ...]]]:
-    """The box for each outcome of the relations that matter there."""
-    keys: dict[Node, frozenset[int]] = {}
-    for one in (within, *(regions[position] for position in inside)):
-        keys |= {each.key: each.outcomes for each in one.relations}
-    for values in product(*map(sorted, keys.values())):
-        outcomes = dict(zip(keys, values, strict=True))
-        if all(outcomes[each.key] in each.allowed for each in within.relations):
-            yield (
-                Box(sets, outcomes),
-                tuple(
-                    position
-                    for position in inside
-                    if all(
-                        outcomes[each.key] in each.allowed for each in regions[position].relations
-                    )
-                ),
-            )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, product
 
-from blocktool.analysis.cells import Cell, UndecidedError, pieces
+from blocktool.analysis.cells import pieces
 from blocktool.analysis.domain import Region
 from blocktool.analysis.expressions import (
     Comparison,
@@ -17,6 +17,7 @@ from blocktool.analysis.expressions import (
     evaluate,
     names_in,
 )
+from blocktool.analysis.ranges import Cell, UndecidedError
 from blocktool.analysis.substitution import substitute
 
 

@@ -13,14 +13,12 @@ from functools import lru_cache
 from itertools import chain, count, zip_longest
 from math import lcm
 
-from blocktool.analysis.cells import Cell, Range, UndecidedError, pieces, truth
+from blocktool.analysis.breaks import Classes, in_class, joined, reduced
+from blocktool.analysis.cells import pieces, truth
 from blocktool.analysis.expressions import Node, names_in
+from blocktool.analysis.ranges import Cell, Range, UndecidedError
 
 MOST_CLASSES = 20_000
-_SHORT = 64
-
-Breaks = tuple[int, ...]
-"""Where membership changes along a residue class, ascending; before the first one it is no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class SizeSet:
     several periods.
     """
 
-    breaks: tuple[Breaks, ...]
+    breaks: Classes
 
     @property
     def modulus(self) -> int:
@@ -187,20 +185,7 @@ def from_ranges(ranges: Iterable[Range]) -> SizeSet:
             end = None if last is None else last - (last - residue) % modulus + modulus
             if end is None or begin < end:
                 members[residue].append((begin, end))
-    return _reduced(tuple(_joined(spans) for spans in members))
-
-
-def _joined(spans: list[tuple[int, int | None]]) -> Breaks:
-    """Half-open spans that do not overlap as breaks."""
-    breaks: list[int] = []
-    for begin, end in sorted(spans, key=lambda span: span[0]):
-        if breaks and breaks[-1] == begin:
-            breaks.pop()
-        else:
-            breaks.append(begin)
-        if end is not None:
-            breaks.append(end)
-    return tuple(breaks)
+    return SizeSet(reduced(tuple(joined(spans) for spans in members)))
 
 
 def _combined(a: SizeSet, b: SizeSet, rule: Callable[[bool, bool], bool]) -> SizeSet:
@@ -209,8 +194,8 @@ def _combined(a: SizeSet, b: SizeSet, rule: Callable[[bool, bool], bool]) -> Siz
         raise UndecidedError(f"a period of {modulus}")
     result = []
     for residue in range(modulus):
-        left = _in_class(a, residue, modulus)
-        right = _in_class(b, residue, modulus)
+        left = in_class(a.breaks, residue, modulus)
+        right = in_class(b.breaks, residue, modulus)
         breaks: list[int] = []
         inside = in_a = in_b = False
         for size in sorted({*left, *right}):
@@ -220,82 +205,4 @@ def _combined(a: SizeSet, b: SizeSet, rule: Callable[[bool, bool], bool]) -> Siz
                 inside = not inside
                 breaks.append(size)
         result.append(tuple(breaks))
-    return _reduced(tuple(result))
-
-
-def _in_class(a: SizeSet, residue: int, modulus: int) -> Breaks:
-    """The breaks of ``a`` along a class of a multiple of its modulus."""
-    breaks = a.breaks[residue % a.modulus]
-    if modulus == a.modulus:
-        return breaks
-    moved: list[int] = []
-    for size in breaks:
-        here = max(size, 1)
-        here += (residue - here) % modulus
-        if moved and moved[-1] == here:
-            moved.pop()
-        else:
-            moved.append(here)
-    return tuple(moved)
-
-
-def _reduced(breaks: tuple[Breaks, ...]) -> SizeSet:
-    """The same set with the smallest period."""
-    factor = 2
-    rest = len(breaks)
-    while rest > 1:
-        if rest % factor:
-            factor += 1
-            continue
-        rest //= factor
-        smaller = _merged(breaks, factor)
-        if smaller is not None:
-            breaks = smaller
-    return SizeSet(breaks)
-
-
-def _merged(breaks: tuple[Breaks, ...], factor: int) -> tuple[Breaks, ...] | None:
-    """With a period ``factor`` times smaller, None where the set has no such period."""
-    modulus = len(breaks) // factor
-    result = []
-    for residue in range(modulus):
-        classes = [breaks[residue + turn * modulus] for turn in range(factor)]
-        if len({len(own) % 2 for own in classes}) > 1:
-            return None
-        merged = _interleaved(classes, modulus)
-        if merged is None:
-            return None
-        result.append(merged)
-    return tuple(result)
-
-
-def _interleaved(classes: list[Breaks], step: int) -> Breaks | None:
-    """The breaks of several classes taken together, which all end alike.
-
-    None where they differ on a long stretch: together they would change at each size.
-    """
-    large = step * len(classes)
-    edges = sorted({edge for own in classes for edge in own})
-    if not edges:
-        return ()
-
-    def inside_at(size: int) -> bool:
-        return bisect_right(classes[size // step % len(classes)], size) % 2 == 1
-
-    result: list[int] = []
-    inside = False
-    size = edges[0]
-    while size <= edges[-1] + large:
-        here = inside_at(size)
-        if here != inside:
-            inside = here
-            result.append(size)
-        position = bisect_right(edges, size)
-        gap = edges[position] - size if position < len(edges) else 0
-        if gap > 2 * large * _SHORT:
-            # Up to the next edge nothing changes within a class: one turn tells them all.
-            if len({inside_at(size + turn * step) for turn in range(1, len(classes) + 1)}) > 1:
-                return None
-            size += (gap // large - 1) * large
-        size += step
-    return tuple(result)
+    return SizeSet(reduced(tuple(result)))

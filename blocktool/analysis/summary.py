@@ -83,6 +83,7 @@ class Work:
         self.read_bytes = self.written_bytes = self.activation_bytes = 0
 
     def add(self, op: OpRecord) -> None:
+        """One operation more."""
         self.calls += 1
         self.macs += op.macs
         self.elementwise_flops += op.elementwise_flops
@@ -92,6 +93,7 @@ class Work:
             self.activation_bytes += op.new_bytes
 
     def merge(self, other: Work) -> None:
+        """All that another sum has, too."""
         self.calls += other.calls
         self.macs += other.macs
         self.elementwise_flops += other.elementwise_flops

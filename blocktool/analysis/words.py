@@ -177,7 +177,7 @@ def _either(parts: tuple[Node, ...]) -> str:
     subject = f"{name} is "
     words = [_words(part) for part in parts]
     plain = all(isinstance(part, Comparison) for part in parts)
-    if plain and all(each.startswith(subject) for each in words):
+    if plain and all(each.startswith(subject) and " or " not in each for each in words):
         shorter = [each.removeprefix(subject) for each in words]
         return subject + (
             " or ".join(shorter)

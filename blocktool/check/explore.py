@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from blocktool.analysis.boxes import Box, boxes
 from blocktool.analysis.domain import Region, region
+from blocktool.analysis.expressions import Node
 from blocktool.analysis.size_sets import EVERY, SizeSet, finite, interval
 from blocktool.analysis.witness import is_empty, witness
 from blocktool.results.symbolic import SymbolicRun
@@ -52,6 +53,8 @@ class Exploration:
     symbols: tuple[str, ...]
     base: dict[str, int]
     """A size for each symbol from which the ways were followed."""
+    within: Region
+    """The sizes for which there are inputs."""
     ways: list[Way] = field(default_factory=list)
     blocked: list[tuple[Region, str]] = field(default_factory=list)
     """Sizes at which a run with symbols says nothing, and why."""
@@ -60,22 +63,27 @@ class Exploration:
 
     def open(self) -> Iterator[tuple[Box, dict[str, int] | None]]:
         """What is on no way, with sizes in it; None where it may be that there are none."""
-        everywhere = Region(dict.fromkeys(self.symbols, EVERY))
         regions = [way.region for way in self.ways]
-        for box, inside in boxes(regions, everywhere, self.symbols):
+        for box, inside in boxes(regions, self.within, self.symbols):
             if not inside and not is_empty(box, self.base):
                 yield box, witness(box, self.base)
 
 
-def explore(follow: Follow, base: Mapping[str, int], budget: Budget) -> Exploration:
+def explore(
+    follow: Follow, base: Mapping[str, int], budget: Budget, conditions: Sequence[Node] = ()
+) -> Exploration:
     """Follow ways from ``base`` on, until all sizes are on one or the budget is spent.
+
+    ``conditions`` are those that sizes of inputs fulfil in any case.
 
     Sizes that differ from the base in one symbol come first, those with a size of 1 last.
     """
-    found = Exploration(tuple(base), {symbol: max(size, 2) for symbol, size in base.items()})
+    within = region(conditions, dict.fromkeys(base, EVERY))
+    usual = {symbol: max(size, 2) for symbol, size in base.items()}
+    found = Exploration(tuple(base), usual if within.holds(usual) else dict(base), within)
     started = time.perf_counter()
     hints: dict[str, int] | None = dict(found.base)
-    box = Box(dict.fromkeys(found.symbols, EVERY), {})
+    box = Box(within.sets, {})
     while hints is not None:
         if len(found.ways) + len(found.blocked) >= budget.runs:
             found.spent = f"{budget.runs} runs"
@@ -105,9 +113,8 @@ def _way(run: SymbolicRun, symbols: Sequence[str]) -> Way:
 
 def _next(found: Exploration) -> tuple[Box, dict[str, int] | None]:
     """Where to go on: a box that is on no way yet, and sizes in it."""
-    everywhere = Region(dict.fromkeys(found.symbols, EVERY))
     regions = [way.region for way in found.ways] + [each for each, _ in found.blocked]
-    waiting = [box for box, inside in boxes(regions, everywhere, found.symbols) if not inside]
+    waiting = [box for box, inside in boxes(regions, found.within, found.symbols) if not inside]
     for box in sorted(waiting, key=lambda box: _distance(box, found.base)):
         if (hints := witness(box, found.base)) is not None:
             return box, hints

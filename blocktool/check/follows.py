@@ -37,7 +37,9 @@ class Promise:
         if found is None:
             return ""
         at = ", ".join(f"{name}={size}" for name, size in sizes.items())
-        return f"at {at} the output is {found.actual}, expected {found.expected}"
+        # What is expected has no numbers where it is not whole: the message says that.
+        why = "" if found.expected.startswith("(") else f" ({found.message})"
+        return f"at {at} the output is {found.actual}, expected {found.expected}{why}"
 
     def meant_for(self, sizes: Mapping[str, int]) -> bool:
         """Whether it speaks of these sizes."""

@@ -9,7 +9,15 @@ from fractions import Fraction
 
 from blocktool.analysis.domain import Region
 from blocktool.analysis.equality import equal_on
-from blocktool.analysis.expressions import Node, Number, evaluate, names_in, parse, to_text
+from blocktool.analysis.expressions import (
+    Node,
+    NotWholeError,
+    Number,
+    evaluate,
+    names_in,
+    parse,
+    to_text,
+)
 from blocktool.analysis.substitution import substitute
 from blocktool.check.claims import Claim
 from blocktool.check.explore import Exploration, Way
@@ -104,7 +112,10 @@ def _forms(sizes: Sequence[Size], ways: Sequence[Way], base: Mapping[str, int]) 
     here = ways[0].region.of(name).nearest(base[name])
     # Over a multiple of every usual divisor the growth is that of the whole.
     far = here + _FAR
-    grown = Fraction(evaluate(node, {name: far})) - Fraction(evaluate(node, {name: here}))
+    try:
+        grown = Fraction(evaluate(node, {name: far})) - Fraction(evaluate(node, {name: here}))
+    except NotWholeError:
+        return
     slope = grown / _FAR
     divisors = {int(digits) for size in sizes for digits in re.findall(r"\d+", str(size))}
     for by in sorted({slope.denominator, *divisors}):
@@ -143,7 +154,8 @@ def text_of(tensors: Iterable[SymbolicTensor], fixed: Mapping[str, int]) -> str:
             node = substitute(parse(str(size)), values)
             yield str(evaluate(node, {})) if not names_in(node) else to_text(node)
 
-    return "; ".join(
-        str(SymbolicTensor(tuple(sizes(tensor)), tensor.dtype, tensor.name)) or "scalar"
-        for tensor in tensors
-    )
+    texts = []
+    for tensor in tensors:
+        text = ", ".join(sizes(tensor)) or "scalar"
+        texts.append(f"{tensor.name}: {text}" if tensor.name else text)
+    return "; ".join(texts)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from blocktool.blocks.block import Block
-from blocktool.results.symbolic import SymbolicRun, SymbolicTensor
-from blocktool.trace.symbolic import trace_symbolic
+from blocktool.check.explore import Follow
+from blocktool.check.prove import follow_module
+from blocktool.results.symbolic import SymbolicTensor
 
 
 class _Promised(nn.Module):
@@ -26,9 +27,6 @@ class _Promised(nn.Module):
         return x.new_empty(shapes)
 
 
-def follow_promise(
-    block: Block, inputs: Sequence[SymbolicTensor]
-) -> Callable[[dict[str, int]], SymbolicRun]:
+def follow_promise(block: Block, inputs: Sequence[SymbolicTensor]) -> Follow:
     """The runs with symbols of a block's contract, for :func:`blocktool.check.prove.prove`."""
-    promised = _Promised(block)
-    return lambda hints: trace_symbolic(promised, inputs, hints, record=False)[0]
+    return follow_module(_Promised(block), inputs)

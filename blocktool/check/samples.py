@@ -37,7 +37,8 @@ def small_sizes(
 ) -> list[dict[str, int]]:
     """Every size below ``least``, one symbol at a time, the others as at the base."""
     usual = usual_sizes(found, claimed)
-    return [usual | {symbol: size} for symbol, first in least.items() for size in range(1, first)]
+    wanted = (usual | {symbol: size} for symbol, first in least.items() for size in range(1, first))
+    return [sizes for sizes in wanted if found.within.holds(sizes)]
 
 
 def telling_sizes(found: Exploration, claimed: Claim) -> Iterator[dict[str, int]]:

@@ -55,12 +55,13 @@ def tested(
     """Run sizes on both sides of every condition, and small ones that are on no way."""
     least = least_sizes(found)
     small = small_sizes(found, claimed, least) if least else []
+    wanted = [sizes for sizes in telling_sizes(found, claimed) if found.within.holds(sizes)]
     # Half of the runs for conditions; all for small sizes that need them, if that is enough.
     room = max(most - len(small), most // 3)
-    samples = _run(telling_sizes(found, claimed), numeric, room, {})
+    samples = _run(wanted, numeric, room, {})
     samples = _run(small, numeric, most, samples)
     all_small = all(_key(sizes) in samples for sizes in small)
-    samples = _run(telling_sizes(found, claimed), numeric, most, samples)
+    samples = _run(wanted, numeric, most, samples)
     ran = list(samples.values())
     claimed = _corrected(found, claimed, ran, least or {})
     contradictions: list[str] = []
@@ -87,7 +88,9 @@ def _run(wanted: Iterable[dict[str, int]], numeric: Numeric, most: int, done: _S
             break
         key = _key(sizes)
         if key not in done:
-            done[key] = Sample(sizes, numeric(sizes))
+            result = numeric(sizes)
+            plain = result if isinstance(result, str) else tuple(map(tuple, result))
+            done[key] = Sample(sizes, plain)
     return done
 
 

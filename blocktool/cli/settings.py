@@ -16,6 +16,7 @@ from blocktool.errors import ConfigError
 
 # What makes sense on a command line only.
 SWEEPS = "sweeps"
+_NUMBERS = ("batch", "size")  # lists whose items may be written as numbers
 _NOT_HERE = ("help", "version", "force", "debug")
 
 
@@ -114,7 +115,8 @@ def _value(option: Any, value: Any, where: str) -> Any:
         raise ConfigError(f"{where}: {value!r} is not true or false")
     if option.multiple:
         items = value if isinstance(value, list) else [value]
-        if all(isinstance(item, str | int) and not isinstance(item, bool) for item in items):
+        kinds = str | int if option.name in _NUMBERS else str
+        if all(isinstance(item, kinds) and not isinstance(item, bool) for item in items):
             return [str(item) for item in items]
         raise ConfigError(f"{where}: {value!r} is not a text or a list of texts")
     if isinstance(value, str | int | float) and not isinstance(value, bool):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from blocktool.cli import options
+from blocktool.cli import summary_options as own
 from blocktool.cli.errors import note, warn
-from blocktool.cli.options import SHOWN, at_least, chosen, color_choice, option
+from blocktool.cli.options import at_least, chosen, color_choice
 from blocktool.cli.startup import imports_uncollected
 from blocktool.cli.streams import undisturbed
 from blocktool.cli.terminal import choose_color, fitted
@@ -18,74 +19,6 @@ from blocktool.render.view import SORT_KEYS, View
 if TYPE_CHECKING:
     from blocktool.render.output import Destination
     from blocktool.results.summary import Summary
-
-Mode = Literal["forward", "training"]
-_MODES: tuple[Mode, ...] = ("forward", "training")
-_ATTENTION = ("cpu", "cuda", "math")
-
-ModeName = Annotated[
-    str,
-    option(
-        "--mode",
-        choices=_MODES,
-        section=options.INPUTS,
-        help="forward (default), or a training step with its backward.",
-    ),
-]
-Optimizer = Annotated[
-    str | None,
-    option(
-        "--optimizer",
-        metavar="NAME",
-        section=options.INPUTS,
-        help="Add the optimizer's step and state: sgd, adam, adamw, ... (training).",
-    ),
-]
-Attention = Annotated[
-    str | None,
-    option(
-        "--attention",
-        choices=_ATTENTION,
-        section=options.INPUTS,
-        help="Whose attention kernels to assume. Default: the device's.",
-    ),
-]
-InputGrad = Annotated[
-    bool,
-    option(
-        "--input-grad",
-        section=options.INPUTS,
-        help="The inputs need a gradient too (training).",
-    ),
-]
-Depth = Annotated[
-    int | None,
-    option("--depth", metavar="N", section=SHOWN, help="Levels. Default: as fit a screen."),
-]
-Sort = Annotated[
-    str | None,
-    option(
-        "--sort",
-        metavar="KEY",
-        choices=SORT_KEYS,
-        section=SHOWN,
-        help=f"Order siblings and --ops by {', '.join(SORT_KEYS)}.",
-    ),
-]
-Expand = Annotated[bool, option("--expand", section=SHOWN, help="Show repeated blocks one by one.")]
-Ops = Annotated[bool, option("--ops", section=SHOWN, help="Add the table of operations.")]
-CrossCheck = Annotated[
-    bool,
-    option(
-        "--cross-check",
-        section=SHOWN,
-        help="Count with fvcore too, on CPU, and explain every difference.",
-    ),
-]
-Strict = Annotated[
-    bool,
-    option("--strict", section=SHOWN, help="Exit code 1 if an operation could not be counted."),
-]
 
 
 def summary(
@@ -96,16 +29,17 @@ def summary(
     dtype: options.Dtype = None,
     select: options.Select = None,
     device: options.Device = None,
-    mode: ModeName = "forward",
-    optimizer: Optimizer = None,
-    attention: Attention = None,
-    input_grad: InputGrad = False,
-    depth: Depth = None,
-    sort: Sort = None,
-    expand: Expand = False,
-    ops: Ops = False,
-    cross_check: CrossCheck = False,
-    strict: Strict = False,
+    mode: own.ModeName = "forward",
+    optimizer: own.Optimizer = None,
+    attention: own.Attention = None,
+    input_grad: own.InputGrad = False,
+    depth: own.Depth = None,
+    sort: own.Sort = None,
+    expand: own.Expand = False,
+    ops: own.Ops = False,
+    cross_check: own.CrossCheck = False,
+    symbolic: own.Symbolic = False,
+    strict: own.Strict = False,
     format: options.Format = None,  # noqa: A002
     output: options.Output = None,
     force: options.Force = False,
@@ -128,6 +62,36 @@ def summary(
         expand=expand,
         ops=ops,
     )
+    if symbolic:
+        from blocktool.cli.formulas import refuse_beside, write_formulas
+
+        refuse_beside(
+            cross_check=cross_check,
+            ops=ops,
+            sort=sort is not None,
+            device=device not in (None, "meta"),
+            optimizer=optimizer is not None,
+            select=select is not None,
+            attention=attention not in (None, "cpu"),
+            input_grad=input_grad,
+            strict=strict,
+        )
+        write_formulas(
+            target,
+            arguments or [],
+            input or [],
+            mode=chosen("--mode", mode, own.MODES),
+            dtype=dtype,
+            batch=at_least("--batch", batch, 1),
+            view=view,
+            format=format,
+            output=output,
+            force=force,
+            quiet=quiet,
+            verbose=verbose,
+            tell=verbose or debug,
+        )
+        return
     kind = choose_format("summary", format, output)
     place = destination(output, force=force)
     started = time.perf_counter()
@@ -137,7 +101,7 @@ def summary(
             arguments or [],
             input or [],
             batch=at_least("--batch", batch, 1),
-            mode=chosen("--mode", mode, _MODES),
+            mode=chosen("--mode", mode, own.MODES),
             device=device or "meta",
             dtype=dtype,
             attention=_attention(attention, device),
@@ -160,7 +124,7 @@ def _summarize(
     shapes: list[str],
     *,
     batch: int | None,
-    mode: Mode,
+    mode: own.Mode,
     device: str,
     dtype: str | None,
     attention: str,
@@ -212,7 +176,7 @@ def _summarize(
 def _attention(asked: str | None, device: str | None) -> str:
     """Whose attention kernels: those asked for, else those of the device."""
     if asked is not None:
-        return chosen("--attention", asked, _ATTENTION)
+        return chosen("--attention", asked, own.ATTENTION)
     return "cuda" if (device or "").startswith("cuda") else "cpu"
 
 

@@ -65,6 +65,38 @@ def parse_symbolic_inputs(texts: Iterable[str]) -> tuple[SymbolicTensor, ...]:
     return tensors
 
 
+def as_symbolic(inputs: object) -> tuple[SymbolicTensor, ...]:
+    """Inputs of the library: a tensor or several, each as a :class:`SymbolicTensor`, as text
+    (``"Bx3xHxW"``) or as a shape (``("B", 3, "H", "W")``).
+
+    Raises InputError for anything else.
+    """
+    one = _as_symbolic(inputs)
+    if one is not None:
+        return (one,)
+    found = [_as_symbolic(each) for each in inputs] if isinstance(inputs, (list, tuple)) else []
+    tensors = tuple(each for each in found if each is not None)
+    if not tensors or len(tensors) < len(found):
+        raise InputError(
+            f"not inputs with symbols: {inputs!r}", hint='for example ("B", 3, "H", "W")'
+        )
+    return tensors
+
+
+def _as_symbolic(value: object) -> SymbolicTensor | None:
+    if isinstance(value, SymbolicTensor):
+        return value
+    if isinstance(value, str) and ("x" in value or "=" in value or ":" in value):
+        return parse_symbolic_input(value)
+    if isinstance(value, (list, tuple)) and value:
+        shape = tuple(value)
+        if any(isinstance(size, str) and "x" in size for size in shape):
+            return None  # several texts
+        if all(type(size) is int or isinstance(size, str) for size in shape):
+            return SymbolicTensor(shape)
+    return None
+
+
 def symbols_of(tensors: Sequence[SymbolicTensor]) -> tuple[str, ...]:
     """The names that sizes are given by, in their order."""
     names = [

@@ -13,21 +13,23 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+from blocktool.trace.amounts import most, whole
+
 Formula = Callable[[tuple[Any, ...], dict[str, Any], Any], int]
 
 
 def _mm(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     (n, k), (_, m) = args[0].shape, args[1].shape
-    return int(n * k * m)
+    return whole(n * k * m)
 
 
 def _bmm(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     (b, n, k), m = args[0].shape, args[1].shape[2]
-    return int(b * n * k * m)
+    return whole(b * n * k * m)
 
 
 def _mv(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
-    return int(prod(args[0].shape))
+    return whole(prod(args[0].shape))
 
 
 def _after_first(formula: Formula) -> Formula:
@@ -36,18 +38,18 @@ def _after_first(formula: Formula) -> Formula:
 
 
 def _linear(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
-    return int(prod(args[0].shape) * args[1].shape[0])
+    return whole(prod(args[0].shape) * args[1].shape[0])
 
 
 def _linear_backward(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     self, _, weight, mask = args[:4]
-    return int(prod(self.shape) * weight.shape[0] * (mask[0] + mask[1]))
+    return whole(prod(self.shape) * weight.shape[0] * (mask[0] + mask[1]))
 
 
 def _conv_once(x_shape: Any, w_shape: Any, out_shape: Any, transposed: bool) -> int:
     """Every output (transposed: input) element meets ``w_shape[1]`` channels of a kernel."""
     driver = x_shape if transposed else out_shape
-    return int(prod(driver) * prod(w_shape[1:]))
+    return whole(prod(driver) * prod(w_shape[1:]))
 
 
 def _convolution(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
@@ -75,7 +77,7 @@ def _attention_products(q: Any, k: Any, v: Any) -> tuple[int, int]:
     """MACs of the score product and of the value product; a causal mask does not lower them."""
     rows = prod(q.shape[:-1])
     keys = k.shape[-2]
-    return int(rows * keys * q.shape[-1]), int(rows * keys * v.shape[-1])
+    return whole(rows * keys * q.shape[-1]), whole(rows * keys * v.shape[-1])
 
 
 def _sdpa(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
@@ -92,20 +94,20 @@ def _native_mha(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     query, key, value, dim = args[:4]
     batch, rows, keys = query.shape[0], query.shape[1], key.shape[1]
     projections = dim * dim * batch * (2 * rows + keys + value.shape[1])
-    return int(projections + 2 * batch * rows * keys * dim)
+    return whole(projections + 2 * batch * rows * keys * dim)
 
 
 def _encoder_layer(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     src, dim = args[0], args[1]
     hidden = args[14].shape[0]
     batch, rows = src.shape[0], src.shape[1]
-    return int(batch * rows * dim * (4 * dim + 2 * rows + 2 * hidden))
+    return whole(batch * rows * dim * (4 * dim + 2 * rows + 2 * hidden))
 
 
 def _rnn_layer(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     x, w_input, w_hidden = args[:3]
     steps = prod(x.shape[:-1])
-    return int(steps * (prod(w_input.shape) + prod(w_hidden.shape)))
+    return whole(steps * (prod(w_input.shape) + prod(w_hidden.shape)))
 
 
 def _rnn_layer_backward(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
@@ -114,7 +116,7 @@ def _rnn_layer_backward(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any)
 
 def _cudnn_rnn(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     steps = prod(args[0].shape[:-1])
-    return int(steps * sum(prod(w.shape) for w in args[1] if w.dim() == 2))
+    return whole(steps * sum(prod(w.shape) for w in args[1] if w.dim() == 2))
 
 
 def _trilinear(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
@@ -126,13 +128,15 @@ def _trilinear(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
         rank = tensor.dim() + len(expand)
         sizes_here = [1 if d in expand else next(dims) for d in range(rank)]
         sizes = (
-            sizes_here if not sizes else [max(a, b) for a, b in zip(sizes, sizes_here, strict=True)]
+            sizes_here
+            if not sizes
+            else [most(a, b) for a, b in zip(sizes, sizes_here, strict=True)]
         )
-    return int(prod(sizes))
+    return whole(prod(sizes))
 
 
 def _cdist(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
-    return int(prod(out.shape) * args[0].shape[-1])
+    return whole(prod(out.shape) * args[0].shape[-1])
 
 
 MACS: dict[str, Formula] = {

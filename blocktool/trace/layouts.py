@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
+
+from blocktool.trace.asked import as_it_is, contiguous, is_one, same_shape
 
 Tensor = torch.Tensor
 FLOATS = frozenset((torch.float32, torch.float64, torch.float16, torch.bfloat16))
@@ -19,7 +22,7 @@ def plain(*tensors: Any) -> bool:
     """Meta tensors of one floating dtype, contiguous."""
     dtype = tensors[0].dtype
     return dtype in FLOATS and all(
-        t.is_meta and t.dtype == dtype and t.is_contiguous() for t in tensors
+        t.is_meta and t.dtype == dtype and contiguous(t) for t in tensors
     )
 
 
@@ -31,23 +34,56 @@ def same_kind(*tensors: Any) -> bool:
 
 def new(like: Tensor, shape: Any) -> Tensor:
     """A contiguous meta tensor of the dtype of ``like``."""
-    return torch.empty(shape, dtype=like.dtype, device="meta")
+    return empty(shape, like.dtype)
+
+
+def empty(shape: Any, dtype: torch.dtype) -> Tensor:
+    """A contiguous meta tensor."""
+    if all(type(size) is int for size in shape):
+        return torch.empty(shape, dtype=dtype, device="meta")
+    from blocktool.trace.symbolic_sizes import tidied
+
+    shape = [tidied(size) for size in shape]
+    strides: list[Any] = []  # torch's own have a max(size, 1) in every factor
+    filled: Any = 1
+    for size in reversed(shape):
+        strides.insert(0, filled)
+        filled *= size
+    return _strided(shape, strides, dtype)
+
+
+def _strided(shape: Any, strides: Any, dtype: torch.dtype) -> Tensor:
+    """A meta tensor that fills its storage, in whatever order of dimensions."""
+    if all(type(size) is int for size in shape):
+        return torch.empty_strided(shape, strides, dtype=dtype, device="meta")
+    # Torch would say of the storage's size only what it can make out from the strides.
+    filled = torch.empty((prod(shape),), dtype=dtype, device="meta")
+    return filled.as_strided(shape, strides)
 
 
 def like(x: Tensor) -> Tensor:
     """``torch.empty_like``, which on meta is one of the slow ones: the same order of dimensions,
     without gaps."""
-    if x.is_contiguous():
-        return torch.empty(x.shape, dtype=x.dtype, device="meta")
-    strides = [0] * x.dim()
+    if contiguous(x):
+        return empty(x.shape, x.dtype)
+    strides: list[int] = [0] * x.dim()
     filled = 1
-    for _, reverse_dim, size in sorted(
-        (stride, -dim, size)
-        for dim, (stride, size) in enumerate(zip(x.stride(), x.shape, strict=True))
-    ):
+    for _, reverse_dim, size in _by_stride(x):
         strides[-reverse_dim] = filled
         filled *= size
-    return torch.empty_strided(x.shape, strides, dtype=x.dtype, device="meta")
+    return _strided(x.shape, strides, x.dtype)
+
+
+def _by_stride(x: Tensor) -> list[tuple[int, int, int]]:
+    """(stride, -dimension, size) from the fastest dimension to the slowest."""
+    found = [
+        (stride, -dim, size)
+        for dim, (stride, size) in enumerate(zip(x.stride(), x.shape, strict=True))
+    ]
+    if not x._has_symbolic_sizes_strides:
+        return sorted(found)
+    with as_it_is(x):
+        return sorted(found)
 
 
 def broadcast(a: Any, b: Any) -> list[int] | None:
@@ -57,9 +93,9 @@ def broadcast(a: Any, b: Any) -> list[int] | None:
     shape = list(a)
     offset = len(a) - len(b)
     for position, size in enumerate(b, offset):
-        if shape[position] == 1:
+        if is_one(shape[position]):
             shape[position] = size
-        elif size != 1 and size != shape[position]:
+        elif not is_one(size) and size != shape[position]:
             return None
     return shape
 
@@ -75,22 +111,30 @@ def elementwise(*tensors: Tensor) -> Tensor | None:
     shape: list[int] = list(first.shape)
     same = True
     for tensor in tensors[1:]:
-        if tensor.shape != first.shape:
+        if not same_shape(tensor.shape, first.shape):
             joint = broadcast(shape, tensor.shape)
             if joint is None:
                 return None
             shape, same = joint, False
-    if all(tensor.is_contiguous() for tensor in tensors):
+    if all(contiguous(tensor) for tensor in tensors):
         return new(first, shape)
-    if same and dense(first) and all(t.stride() == first.stride() for t in tensors[1:]):
-        return torch.empty_strided(shape, first.stride(), dtype=first.dtype, device="meta")
-    order = _iteration_order(shape, [_strides_within(tensor, shape) for tensor in tensors])
+    if same and dense(first) and _same_strides(tensors):
+        return _strided(shape, first.stride(), first.dtype)
+    order = _iteration_order(tensors, shape)
     strides = [0] * len(shape)
     filled = 1
     for dim in order:
         strides[dim] = filled
         filled *= shape[dim]
-    return torch.empty_strided(shape, strides, dtype=first.dtype, device="meta")
+    return _strided(shape, strides, first.dtype)
+
+
+def _same_strides(tensors: tuple[Tensor, ...]) -> bool:
+    first = tensors[0]
+    if not first._has_symbolic_sizes_strides:
+        return all(tensor.stride() == first.stride() for tensor in tensors[1:])
+    with as_it_is(first):
+        return all(tensor.stride() == first.stride() for tensor in tensors[1:])
 
 
 def _strides_within(tensor: Tensor, shape: list[int]) -> list[int]:
@@ -103,8 +147,16 @@ def _strides_within(tensor: Tensor, shape: list[int]) -> list[int]:
     return [0] * missing + own
 
 
-def _iteration_order(shape: list[int], operands: list[list[int]]) -> list[int]:
-    """Dimensions from the fastest to the slowest, by ATen's insertion sort."""
+def _iteration_order(tensors: tuple[Tensor, ...], shape: list[int]) -> list[int]:
+    """Dimensions from the fastest to the slowest."""
+    if any(tensor._has_symbolic_sizes_strides for tensor in tensors):
+        with as_it_is(*tensors):
+            return _sorted_dims(shape, [_strides_within(tensor, shape) for tensor in tensors])
+    return _sorted_dims(shape, [_strides_within(tensor, shape) for tensor in tensors])
+
+
+def _sorted_dims(shape: list[int], operands: list[list[int]]) -> list[int]:
+    """By ATen's insertion sort."""
 
     def compare(a: int, b: int) -> int:
         for strides in operands:
@@ -131,6 +183,13 @@ def _iteration_order(shape: list[int], operands: list[list[int]]) -> list[int]:
 
 def dense(x: Tensor) -> bool:
     """Whether ``x`` covers its memory without gaps or overlap, in whatever order."""
+    if x._has_symbolic_sizes_strides:
+        with as_it_is(x):
+            return _dense(x)
+    return _dense(x)
+
+
+def _dense(x: Tensor) -> bool:
     expected = 1
     for stride, size in sorted(
         (stride, size) for stride, size in zip(x.stride(), x.shape, strict=True) if size != 1

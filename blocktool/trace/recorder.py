@@ -11,6 +11,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from blocktool.results.trace import OpRecord, Phase, TensorRef
+from blocktool.trace.amounts import hashable, least, most
 from blocktool.trace.attention import Attention
 from blocktool.trace.classify import OpTraits, traits_of
 from blocktool.trace.formulas import HIGHER_ORDER
@@ -60,7 +61,7 @@ class Storages:
         reference.index = index = len(self.nbytes)
         reference.address = address
         self._live[address] = reference
-        self.nbytes.append(int(storage.nbytes()))
+        self.nbytes.append(storage.nbytes())
         self.born.append(born)
         self.died.append(None)
         return index
@@ -132,8 +133,9 @@ class Recorder(TorchDispatchMode):
         self._record(traits, args, kwargs, out)
         return out
 
-    @staticmethod
-    def _execute(func: Any, traits: OpTraits, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _execute(
+        self, func: Any, traits: OpTraits, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         if traits.rule is not None:
             out = traits.rule(args, kwargs)
             if out is not NotImplemented:
@@ -214,7 +216,7 @@ class Recorder(TorchDispatchMode):
             read = self._bytes_read(traits, taken, inputs, written)
             if traits.mutated:
                 changed = _bytes_mutated(traits, args, kwargs)
-                written += min(changed, self._source_bytes(traits, taken, changed))
+                written += least(changed, self._source_bytes(traits, taken, changed))
         phase, call = self._place()
         self._append(
             OpRecord(
@@ -249,20 +251,21 @@ class Recorder(TorchDispatchMode):
         for position, (tensor, ref) in enumerate(zip(taken, refs, strict=True)):
             if position == 0 and traits.mutated and traits.write_only:
                 continue
-            view = (ref.storage, ref.shape, *_place_in_storage(tensor))
+            view = (ref.storage, *_place_in_storage(tensor))
             if view in views:
                 continue
             views.add(view)
             size = tensor.numel() * tensor.element_size()
             if position == 0 and traits.gathers:
-                size = min(size, written)
+                size = least(size, written)
             if position == 0 and traits.bags:
-                size = min(size, taken[1].numel() * tensor.shape[-1] * tensor.element_size())
+                rows = taken[1].numel() * tensor.shape[-1]
+                size = least(size, rows * tensor.element_size())
             if position == 0 and traits.scatters:
                 size = self._source_bytes(traits, taken, size) if traits.accumulates else 0
             by_storage[ref.storage] = by_storage.get(ref.storage, 0) + size
         return sum(
-            size if index < 0 else min(size, nbytes[index]) for index, size in by_storage.items()
+            size if index < 0 else least(size, nbytes[index]) for index, size in by_storage.items()
         )
 
     @staticmethod
@@ -271,7 +274,7 @@ class Recorder(TorchDispatchMode):
         if not traits.scatters or len(taken) < 2:
             return whole
         index, source = taken[1], taken[-1]
-        rows = max(index.numel(), source.numel())
+        rows = most(index.numel(), source.numel())
         return rows * taken[0].element_size()
 
     def _place(self) -> tuple[Phase, int]:
@@ -304,8 +307,10 @@ class Recorder(TorchDispatchMode):
 
 def _place_in_storage(tensor: torch.Tensor) -> tuple[Any, ...]:
     if tensor.layout is not torch.strided:
-        return ()
-    return tensor.storage_offset(), tensor.stride()
+        return tuple(tensor.shape)
+    if tensor._has_symbolic_sizes_strides:
+        return hashable((tensor.storage_offset(), *tensor.shape, *tensor.stride()))
+    return tensor.storage_offset(), tensor.shape, tensor.stride()
 
 
 def _unwraps(cls: type) -> bool:

@@ -110,7 +110,9 @@ class Run:
 
                 stack.enter_context(quiet("torch._subclasses.fake_tensor"))
                 stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
-            substitute_tensors(module, self._stand_in(module, ours))
+            dtype = self._plan.dtype
+            loose = None if dtype is None else self._stand_in(module, ours, None)
+            substitute_tensors(module, self._stand_in(module, ours, dtype), loose)
             if not self._real:
                 stack.enter_context(attention_routed(self._attention()))
             return self._traced(module)
@@ -126,16 +128,26 @@ class Run:
     def _device(self) -> torch.device:
         return torch.device("cpu" if self._rung == "fake" else self._rung)
 
-    def _stand_in(self, module: nn.Module, ours: bool) -> StandIn:
+    def _stand_in(self, module: nn.Module, ours: bool, dtype: torch.dtype | None) -> StandIn:
         if not self._real:
-            return without_data(self._device(), self._plan.dtype)
+            return without_data(self._device(), dtype)
         if any(tensor.is_meta for tensor in module.parameters()):
             raise TraceError(
                 "the forward needs values, but the module's parameters are on meta",
                 hint="; ".join(f"{f.rung}: {f.reason}" for f in self._fallbacks)
                 or "build the module with real tensors",
             )
-        return with_data(self._device(), self._plan.dtype, copy=not ours)
+        return with_data(self._device(), dtype, copy=not ours)
+
+    def _layouts(self, out: Any) -> tuple[Any, ...]:
+        return tuple(layout_of(tensor) for _, tensor in named_tensors(out))
+
+    def _recorder(self) -> Recorder:
+        return Recorder(
+            fast=self._rung == "meta",
+            attention=self._attention(),
+            workspace=cpu_workspace if self._kernels() == "cpu" else no_workspace,
+        )
 
     def _traced(self, module: nn.Module) -> OpTrace:
         plan = self._plan
@@ -146,11 +158,7 @@ class Run:
             with_values=self._real,
             requires_grad=plan.input_grad and plan.mode == "training",
         )
-        recorder = Recorder(
-            fast=self._rung == "meta",
-            attention=self._attention(),
-            workspace=cpu_workspace if self._kernels() == "cpu" else no_workspace,
-        )
+        recorder = self._recorder()
         tracker = self._tracker = CallTracker(module, recorder)
         runner = self._runner = _Phases(module, arguments, recorder, tracker)
         if _is_lazy(module):
@@ -186,7 +194,7 @@ class Run:
             ops=tuple(recorder.ops),
             storages=lives,
             notes=(*plan.notes, *runner.notes),
-            output_layouts=tuple(layout_of(tensor) for _, tensor in named_tensors(out)),
+            output_layouts=self._layouts(out),
             input_gradients=tuple(
                 tensor.grad is not None
                 for _, tensor in named_tensors([arguments.args, arguments.kwargs])

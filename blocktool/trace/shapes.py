@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from blocktool.trace.asked import contiguous, same_shape
 from blocktool.trace.layouts import (
     FLOATS,
     WIDE,
@@ -29,6 +30,7 @@ from blocktool.trace.layouts import (
     present,
     same_kind,
 )
+from blocktool.trace.moving_shapes import clone, constant_pad, resized
 from blocktool.trace.spatial_shapes import avg_pool, convolution, convolution_backward, max_pool
 
 Rule = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -41,7 +43,8 @@ def _unary(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return NotImplemented
     if any(isinstance(a, (Tensor, complex)) for a in args[1:]) or "dtype" in kwargs:
         return NotImplemented
-    return elementwise(x)
+    out = elementwise(x)
+    return NotImplemented if out is None else out
 
 
 def _binary(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -62,13 +65,16 @@ def _inplace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x = args[0]
     if not isinstance(x, Tensor) or not x.is_meta or x.dtype not in FLOATS:
         return NotImplemented
-    if not x.is_contiguous() and not dense(x):
+    if not contiguous(x) and not dense(x):
         return NotImplemented
     for other in args[1:]:
         if isinstance(other, Tensor):
             if not other.is_meta or other.dtype not in FLOATS:
                 return NotImplemented
-            if other.shape != x.shape and broadcast(x.shape, other.shape) != list(x.shape):
+            if same_shape(other.shape, x.shape):
+                continue
+            joint = broadcast(x.shape, other.shape)
+            if joint is None or not same_shape(joint, x.shape):
                 return NotImplemented
         elif isinstance(other, complex):
             return NotImplemented
@@ -84,7 +90,7 @@ def _batch_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     channels = (x.shape[1],)
     if any(tuple(t.shape) != channels for t in present(args[1:5])):
         return NotImplemented
-    if not x.is_contiguous() and (x.dim() < 4 or not dense(x)):
+    if not contiguous(x) and (x.dim() < 4 or not dense(x)):
         return NotImplemented
     saved = channels if training else (0,)
     return like(x), new(x, saved), new(x, saved)
@@ -95,7 +101,7 @@ def _batch_norm_backward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     grad_out, x, weight, mask = args[0], args[1], args[2], args[9]
     if x.dtype not in WIDE or not same_kind(grad_out, x) or not x.numel() or x.dim() < 2:
         return NotImplemented
-    if not (x.is_contiguous() or dense(x)) or (weight is not None and weight.dtype != x.dtype):
+    if not (contiguous(x) or dense(x)) or (weight is not None and weight.dtype != x.dtype):
         return NotImplemented
     channels = (x.shape[1],)
     return (
@@ -224,6 +230,10 @@ _BINARY = frozenset(
     hardsigmoid_backward sigmoid_backward tanh_backward leaky_relu_backward
     """.split()
 )
+_RESIZED = (
+    *("nearest1d", "nearest2d", "nearest3d"),
+    *("linear1d", "bilinear2d", "bicubic2d", "trilinear3d"),
+)
 _INPLACE = frozenset(
     f"aten.{name}_"
     for name in (
@@ -248,7 +258,10 @@ _RULES: dict[str, Rule] = {
     "aten.sum": _reduced,
     "aten.amax": _reduced,
     "aten.cat": _cat,
+    "aten.clone": clone,
+    "aten.constant_pad_nd": constant_pad,
     "aten._scaled_dot_product_flash_attention_for_cpu": _flash_for_cpu,
+    **{f"aten.upsample_{name}": resized for name in _RESIZED},
     **{f"aten.{name}": _unary for name in _UNARY},
     **{f"aten.{name}": _binary for name in _BINARY},
 }

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from blocktool.trace.layouts import ShapeMismatchError, Tensor, new, plain, same_kind
+from blocktool.trace.asked import contiguous
+from blocktool.trace.layouts import ShapeMismatchError, Tensor, empty, new, plain, same_kind
 
 _LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -75,9 +76,7 @@ def convolution_backward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def _regular(tensor: Tensor) -> bool:
     """Contiguous, or channels-last where there is such a layout."""
     layout = _LAST.get(tensor.dim())
-    return tensor.is_contiguous() or (
-        layout is not None and tensor.is_contiguous(memory_format=layout)
-    )
+    return contiguous(tensor) or (layout is not None and contiguous(tensor, layout))
 
 
 def _channels_last(*tensors: Tensor) -> torch.memory_format:
@@ -85,12 +84,14 @@ def _channels_last(*tensors: Tensor) -> torch.memory_format:
     layout = _LAST.get(tensors[0].dim())
     if layout is not None:
         for tensor in tensors:
-            if not tensor.is_contiguous() and tensor.is_contiguous(memory_format=layout):
+            if not contiguous(tensor) and contiguous(tensor, layout):
                 return layout
     return torch.contiguous_format
 
 
 def _laid_out(like: Tensor, shape: Any, layout: torch.memory_format) -> Tensor:
+    if layout is torch.contiguous_format:
+        return new(like, shape)
     return torch.empty(shape, dtype=like.dtype, device="meta", memory_format=layout)
 
 
@@ -99,7 +100,7 @@ def max_pool(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     shape = _pooled(args[0], args[1], *args[2:], kind="max")
     if shape is None:
         return NotImplemented
-    return new(args[0], shape), torch.empty(shape, dtype=torch.int64, device="meta")
+    return new(args[0], shape), empty(shape, torch.int64)
 
 
 def avg_pool(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -118,7 +119,7 @@ def _pooled(
     *,
     kind: str,
 ) -> list[int] | None:
-    if x.dim() != 4 or ceil_mode or not plain(x) or min(x.shape) < 1:
+    if x.dim() != 4 or ceil_mode or not plain(x) or any(size < 1 for size in x.shape):
         return None
     kernel = _spatial(kernel, 2)
     stride = _spatial(stride, 2) if stride else kernel

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from math import log2, prod
 from typing import Any
 
+from blocktool.trace.amounts import whole
+
 Work = Callable[[tuple[Any, ...], dict[str, Any], Any], int]
 
 
@@ -24,7 +26,7 @@ def _first(out: Any) -> Any:
 
 
 def _numel(value: Any) -> int:
-    return int(value.numel()) if hasattr(value, "numel") else 1
+    return whole(value.numel()) if hasattr(value, "numel") else 1
 
 
 def per_output(factor: int = 1) -> Work:
@@ -58,7 +60,7 @@ def _windowed(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     kernel = list(args[1])
     if len(kernel) == 1:
         kernel *= max(first.dim() - 2, 1)
-    return int(prod(kernel) * _numel(first))
+    return whole(prod(kernel) * _numel(first))
 
 
 def per_source(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
@@ -68,7 +70,7 @@ def per_source(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
 
 def _bag(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     """One addition per element of every row that is looked up."""
-    return int(args[1].numel() * args[0].shape[-1])
+    return whole(args[1].numel() * args[0].shape[-1])
 
 
 def _taps(per_dim: int, dims: int) -> Work:
@@ -102,20 +104,20 @@ def bias_of_convolution_backward(args: tuple[Any, ...], kwargs: dict[str, Any], 
 def softmax_of_scores(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     """Scale and softmax (max, subtract, exp, sum, divide) of every score in a fused attention."""
     q, k = args[0], args[1]
-    return int(6 * prod(q.shape[:-1]) * k.shape[-2])
+    return whole(6 * prod(q.shape[:-1]) * k.shape[-2])
 
 
 def softmax_of_scores_backward(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     """As the forward, recomputed, and four more per score for its gradient."""
     q, k = args[1], args[2]
-    return int(10 * prod(q.shape[:-1]) * k.shape[-2])
+    return whole(10 * prod(q.shape[:-1]) * k.shape[-2])
 
 
 def _gates(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
     """LSTM cell: four gate activations, two products, a sum and a tanh per hidden unit, plus the
     two biases and the sum of the two projections on each of the four gates."""
     hidden = args[2].shape[1]
-    return int(prod(args[0].shape[:-1]) * hidden * (4 + 5 + 12))
+    return whole(prod(args[0].shape[:-1]) * hidden * (4 + 5 + 12))
 
 
 NORMALIZATION: dict[str, Work] = {

@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from blocktool.trace.amounts import most, whole
+
 Workspace = Callable[[str, tuple[Any, ...], Any], int]
 
 _BLOCK = 16
@@ -63,14 +65,14 @@ def _blocked(x: torch.Tensor, weight: torch.Tensor, *, transposed: bool) -> bool
 def _copy(shape: Any) -> int:
     """Bytes of a float32 map whose channels are rounded up to a block."""
     channels = -(-shape[1] // _BLOCK) * _BLOCK
-    return int(4 * shape[0] * channels * prod(shape[2:]))
+    return whole(4 * shape[0] * channels * prod(shape[2:]))
 
 
 def _weight_copy(shape: Any, grouped: bool) -> int:
     if grouped:
-        return int(4 * prod(shape))
+        return whole(4 * prod(shape))
     rounded = [-(-size // _BLOCK) * _BLOCK for size in shape[:2]]
-    return int(4 * prod(rounded) * prod(shape[2:]))
+    return whole(4 * prod(rounded) * prod(shape[2:]))
 
 
 def _forward(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor, grouped: bool) -> int:
@@ -78,7 +80,7 @@ def _forward(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor, grouped: 
     copies = (0 if plain else _copy(x.shape)) + _weight_copy(weight.shape, grouped)
     blocked = _copy(out.shape)
     # The blocked result first, while the other copies live; then the plain one is made from it.
-    return max(copies + blocked - 4 * out.numel(), blocked)
+    return most(copies + blocked - 4 * out.numel(), blocked)
 
 
 def _backward(args: tuple[Any, ...]) -> int:
@@ -90,7 +92,7 @@ def _backward(args: tuple[Any, ...]) -> int:
     grad_w = 4 * weight.numel() if mask[1] else 0
     # An expanded gradient, as that of a plain sum is, is made dense first.
     dense = 0 if grad_out.is_contiguous() else 4 * grad_out.numel()
-    moments = [0]
+    moments: list[int] = []
     if mask[0]:
         strided = groups == 1 and max(stride) > 1
         # A strided gradient is made plain in two steps, through one more copy.
@@ -100,4 +102,7 @@ def _backward(args: tuple[Any, ...]) -> int:
         read = 0 if groups > 1 and max(stride) == 1 else grad_copy
         read += 0 if (groups > 1 and max(stride) == 1) or x.shape[1] <= _PLAIN_CHANNELS else x_copy
         moments.append(grad_x + read + 2 * w_copy)
-    return int(dense + max(0, max(moments) - grad_x - grad_w))
+    beside = 0
+    for moment in moments:
+        beside = most(beside, moment - grad_x - grad_w)
+    return dense + beside

@@ -160,6 +160,15 @@ ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.zero_.default, (t(2, 3),)),
     (aten.clamp.default, (t(2, 3), 0.0, 6.0)),
     (aten.threshold_backward.default, (t(2, 3), t(2, 3), 0)),
+    (aten.constant_pad_nd.default, (t(2, 3, 4, 5), [1, 2], 0)),
+    (aten.constant_pad_nd.default, (t(2, 3, 4, 5), [0, 0, 1, 2, 3, 0], 0)),
+    (aten.clone.default, (t(2, 3, 4),)),
+    (aten.clone.default, (t(2, 3, 4, 5).permute(0, 2, 3, 1),)),
+    (aten.upsample_nearest1d.default, (t(2, 3, 4), [9])),
+    (aten.upsample_nearest2d.default, (t(2, 3, 4, 5), [8, 11])),
+    (aten.upsample_bilinear2d.default, (t(2, 3, 4, 5), [2, 3], False)),
+    (aten.upsample_bicubic2d.default, (t(2, 3, 4, 5), [8, 10], True)),
+    (aten.upsample_trilinear3d.default, (t(2, 3, 4, 5, 6), [4, 3, 2], False)),
 ]
 
 
@@ -198,6 +207,11 @@ DECLINED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.cat.default, ([t(2, 3), t(3, 4)], 0)),
     (aten.max_pool2d_with_indices.default, (t(2, 8, 1, 1), [3, 3])),
     (aten.mean.dim, (t(2, 3), [2])),
+    (aten.constant_pad_nd.default, (t(2, 3), [1, -1], 0)),
+    (aten.constant_pad_nd.default, (t(2, 3), [1, 1, 1, 1, 1, 1], 0)),
+    (aten.clone.default, (t(2, 1, 4).expand(2, 3, 4),)),
+    (aten.upsample_nearest2d.default, (t(2, 3, 4), [8, 11])),
+    (aten.upsample_nearest2d.default, (t(2, 3, 4, 5).permute(0, 3, 1, 2), [8, 11])),
     (aten._softmax.default, (t(2, 3), 2, False)),
 ]
 

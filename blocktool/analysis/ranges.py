@@ -1,0 +1,55 @@
+"""Residue classes on ranges of sizes, and cells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class UndecidedError(Exception):
+    """A question about sizes that the algebra has no answer to; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The sizes ``step * k + offset`` for ``low <= k <= high`` (None: no end)."""
+
+    step: int = 1
+    offset: int = 0
+    low: int = 1
+    high: int | None = None
+
+    def refined(self, times: int) -> list[Range]:
+        """The same sizes in ``times`` residue classes of a larger step."""
+        ranges = []
+        for j in range(times):
+            low = -((j - self.low) // times)
+            high = None if self.high is None else (self.high - j) // times
+            if high is None or low <= high:
+                ranges.append(Range(self.step * times, self.step * j + self.offset, low, high))
+        return ranges
+
+    def split(self, starts: Iterable[int]) -> list[Range]:
+        """The same sizes, with a new range beginning at each of ``starts``."""
+        inner = (k for k in starts if k > self.low and (self.high is None or k <= self.high))
+        edges = [self.low, *sorted(set(inner))]
+        ends = [edge - 1 for edge in edges[1:]] + [self.high]
+        return [
+            Range(self.step, self.offset, low, high) for low, high in zip(edges, ends, strict=True)
+        ]
+
+    def size(self, k: int) -> int:
+        """The size at ``k``."""
+        return self.step * k + self.offset
+
+
+Cell = dict[str, Range]
+
+
+class CutError(Exception):
+    """The cell is too large for one answer: cut it like this."""
+
+    def __init__(self, name: str, ranges: list[Range]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.ranges = ranges
