@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from blocktool.analysis.boxes import Box, boxes
 from blocktool.analysis.domain import Region, region
@@ -27,8 +28,8 @@ class Budget:
     ``samples``, runs with numbers that test it."""
 
     runs: int = 150
-    seconds: float = 90.0
-    samples: int = 120
+    seconds: float = 120.0
+    samples: int = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def explore(
 
     ``conditions`` are those that sizes of inputs fulfil in any case.
 
-    Sizes that differ from the base in one symbol come first, those with a size of 1 last.
+    Sizes that differ from the base in one symbol come first, those with a size of 1 last, and
+    large ones before small ones, which can also be run one by one.
     """
     within = region(conditions, dict.fromkeys(base, EVERY))
     usual = {symbol: max(size, 2) for symbol, size in base.items()}
@@ -121,8 +123,9 @@ def _next(found: Exploration) -> tuple[Box, dict[str, int] | None]:
     return Box({}, {}), None
 
 
-def _distance(box: Box, base: Mapping[str, int]) -> tuple[int, int, int]:
+def _distance(box: Box, base: Mapping[str, int]) -> tuple[int, int, float]:
+    """What to follow first: of large sizes most, so that what is left open is small."""
     ones = sum(own.most == 1 for own in box.sets.values())
     away = sum(base[symbol] not in own for symbol, own in box.sets.items())
-    bounded = sum(own.is_finite for own in box.sets.values())
-    return ones, away, bounded
+    ends = (own.most for own in box.sets.values())
+    return ones, min(away, 2), -min((inf if end is None else end for end in ends), default=inf)

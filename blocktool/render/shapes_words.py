@@ -101,7 +101,7 @@ def inputs_text(specs: Sequence[TensorSpec]) -> str:
 def case_text(case: ShapeCase) -> str:
     """Inputs and how it was run: ``1x3x7x7, train, bfloat16, on cpu``."""
     words = [inputs_text(case.inputs), case.mode]
-    if case.dtype != "float32":
+    if case.dtype not in ("float32", *(spec.dtype for spec in case.inputs)):
         words.append(case.dtype)
     if case.memory_format != "contiguous":
         words.append(case.memory_format)

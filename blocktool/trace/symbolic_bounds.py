@@ -43,7 +43,7 @@ class Bounds:
 
     def _least_factor(self, factor: sympy.Expr) -> Any:
         if factor.is_number:
-            return factor
+            return factor if factor.is_Rational else -sympy.oo
         if isinstance(factor, sympy.Symbol):
             return sympy.Integer(self.bounds.get(factor, LEAST))
         if isinstance(factor, sympy.Pow) and factor.exp.is_Integer and factor.exp > 0:

@@ -42,7 +42,7 @@ class Conditions(Bounds):
         for last in (False, True):
             left: list[sympy.Basic] = []
             for condition in pending:
-                for part in conjuncts(self._simplified(condition)):
+                for part in conjuncts(self._simplified_if_known(condition)):
                     if not self._is_bound(part):
                         self._note_remainder(part)
                         left.append(part)
@@ -111,6 +111,12 @@ class Conditions(Bounds):
             return ts.Max(*args)
 
         return value.replace(ts.Max, chosen)
+
+    def _simplified_if_known(self, condition: sympy.Basic) -> sympy.Basic:
+        try:
+            return self._simplified(condition)
+        except (TypeError, ValueError):  # sympy cannot compare what is in it
+            return condition
 
     def _simplified(self, condition: sympy.Basic) -> sympy.Basic:
         if not isinstance(condition, sympy.Rel):

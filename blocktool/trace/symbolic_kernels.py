@@ -22,6 +22,7 @@ from blocktool.trace.limits import RungUnavailableError, raised_in_torch
 from blocktool.trace.structure import named_tensors
 
 _aten = torch.ops.aten
+_CPU, _META = torch.device("cpu"), torch.device("meta")
 _UNDERSTANDS_SYMBOLS = frozenset(
     (
         _aten.empty.memory_format,
@@ -38,6 +39,7 @@ _UNDERSTANDS_SYMBOLS = frozenset(
 _VIEWS = frozenset((_aten.view.default, _aten._unsafe_view.default))
 _ONLY_DECOMPOSED = frozenset((_aten.constant_pad_nd.default, _aten.rot90.default))
 """Not registered for meta tensors, because compiled functions would see them differently."""
+_ALGEBRA = ("/sympy/", "/torch/utils/_sympy/", "/torch/fx/experimental/")
 _REFUSALS = (
     "SymIntArrayRef",
     "INTERNAL ASSERT",
@@ -79,6 +81,9 @@ class SymbolicKernels(TorchDispatchMode):
                 return out
         if not has_symbols((args, kwargs)):
             return func(*args, **kwargs)
+        if traits_of(func).kind == "creation" and kwargs.get("device") in (None, _CPU):
+            # No device has tensors with symbols for sizes; what is made there is moved here next.
+            kwargs = {**kwargs, "device": _META}
         try:
             return self._ask_torch(func, args, kwargs)
         except RungUnavailableError:
@@ -133,8 +138,18 @@ def _view(x: torch.Tensor, shape: Any) -> Any:
 
 
 def refused(error: BaseException) -> bool:
-    """Whether torch has no answer for symbols, rather than none at all."""
-    return raised_in_torch(error) and any(sign in str(error) for sign in _REFUSALS)
+    """Whether torch has no answer for symbols, or its algebra fails, rather than the module."""
+    if not raised_in_torch(error):
+        return False
+    return any(sign in str(error) for sign in _REFUSALS) or _in_algebra(error)
+
+
+def _in_algebra(error: BaseException) -> bool:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    file = traceback.tb_frame.f_code.co_filename if traceback is not None else ""
+    return any(part in file.replace("\\", "/") for part in _ALGEBRA)
 
 
 def has_symbols(value: Any) -> bool:
