@@ -141,7 +141,10 @@ def shapes_text(shapes: Shapes) -> str:
 
 
 def _whole(node: Node, sizes: Mapping[str, int]) -> int:
-    value = evaluate(node, sizes)
+    try:
+        value = evaluate(node, sizes)
+    except NotWholeError:
+        return -1
     return value if isinstance(value, int) else -1
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from blocktool.check.chunk import prepared
-from blocktool.check.findings import Tried
 from blocktool.check.group import Group
 from blocktool.check.numeric_runs import numeric_module
 from blocktool.check.pool import DiedError, processors, run_all
 from blocktool.check.promised import follow_promise
 from blocktool.check.prove import follow_module, prove
+from blocktool.check.tried import Tried
 from blocktool.results.shapes import Proof
 from blocktool.targets.arguments import parse_arguments
 
