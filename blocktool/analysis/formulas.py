@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from blocktool.analysis.counts import Count, Reader, atom_node
+from blocktool.analysis.count_reading import Reader
+from blocktool.analysis.counts import Count, atom_node
 from blocktool.analysis.expressions import Call, evaluate
 from blocktool.analysis.growth import Growth
 from blocktool.analysis.memory import live_bytes

@@ -12,7 +12,8 @@ from fractions import Fraction
 from math import floor
 
 from blocktool.analysis import polynomials as poly
-from blocktool.analysis.counts import Count, Reader, atom_node
+from blocktool.analysis.count_reading import Reader
+from blocktool.analysis.counts import Count, atom_node
 from blocktool.analysis.expressions import (
     Call,
     Name,

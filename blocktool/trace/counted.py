@@ -9,7 +9,7 @@ from typing import Any
 import sympy
 import torch
 
-from blocktool.analysis.counts import Reader
+from blocktool.analysis.count_reading import Reader
 from blocktool.analysis.growth import Growth
 from blocktool.results.specs import TensorSpec
 from blocktool.results.trace import OpRecord, OpTrace, TensorRef

@@ -190,10 +190,11 @@ def dense(x: Tensor) -> bool:
 
 
 def _dense(x: Tensor) -> bool:
+    pairs = [(stride, size) for stride, size in zip(x.stride(), x.shape, strict=True) if size != 1]
+    if any(type(stride) is int and stride == 0 for stride, _ in pairs):
+        return False  # expanded; which of its sizes is larger is nobody's concern
     expected = 1
-    for stride, size in sorted(
-        (stride, size) for stride, size in zip(x.stride(), x.shape, strict=True) if size != 1
-    ):
+    for stride, size in sorted(pairs):
         if stride != expected:
             return False
         expected *= size

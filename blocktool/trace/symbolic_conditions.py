@@ -22,6 +22,8 @@ from blocktool.trace.symbolic_terms import (
     without_floors,
 )
 
+_LOOKS = 6
+
 
 class Conditions(Bounds):
     """A conjunction; ``known`` is what holds already.
@@ -38,8 +40,13 @@ class Conditions(Bounds):
     def add(self, conditions: Iterable[sympy.Basic]) -> None:
         """All of these hold, too."""
         pending = [part for condition in conditions for part in conjuncts(condition)]
-        # What is found to be a bound makes others simpler, so a second look pays.
-        for last in (False, True):
+        # What is found to be a bound makes others simpler, so further looks pay.
+        before: object = None
+        for _ in range(_LOOKS):
+            now = (dict(self.bounds), dict(self.remainders), tuple(pending))
+            if now == before:
+                break
+            before = now
             left: list[sympy.Basic] = []
             for condition in pending:
                 for part in conjuncts(self._simplified_if_known(condition)):
@@ -47,10 +54,9 @@ class Conditions(Bounds):
                         self._note_remainder(part)
                         left.append(part)
             pending = left
-            if last:
-                self._others.update(dict.fromkeys(pending))
-                for part in [part for part in self._others if self._is_implied(part)]:
-                    del self._others[part]
+        self._others.update(dict.fromkeys(pending))
+        for part in [part for part in self._others if self._is_implied(part)]:
+            del self._others[part]
 
     def _is_bound(self, condition: sympy.Basic) -> bool:
         """Whether it is a lower bound of one size, which is then kept as such, or always true."""

@@ -81,7 +81,7 @@ class SymbolicKernels(TorchDispatchMode):
                 return out
         if not has_symbols((args, kwargs)):
             return func(*args, **kwargs)
-        if traits_of(func).kind == "creation" and kwargs.get("device") in (None, _CPU):
+        if _makes_on_cpu(func, args, kwargs):
             # No device has tensors with symbols for sizes; what is made there is moved here next.
             kwargs = {**kwargs, "device": _META}
         try:
@@ -139,9 +139,9 @@ def _view(x: torch.Tensor, shape: Any) -> Any:
 
 def refused(error: BaseException) -> bool:
     """Whether torch has no answer for symbols, or its algebra fails, rather than the module."""
-    if not raised_in_torch(error):
-        return False
-    return any(sign in str(error) for sign in _REFUSALS) or _in_algebra(error)
+    if _in_algebra(error):
+        return not isinstance(error, ZeroDivisionError)
+    return raised_in_torch(error) and any(sign in str(error) for sign in _REFUSALS)
 
 
 def _in_algebra(error: BaseException) -> bool:
@@ -150,6 +150,14 @@ def _in_algebra(error: BaseException) -> bool:
         traceback = traceback.tb_next
     file = traceback.tb_frame.f_code.co_filename if traceback is not None else ""
     return any(part in file.replace("\\", "/") for part in _ALGEBRA)
+
+
+def _makes_on_cpu(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a tensor is made on the CPU out of sizes alone."""
+    takes_device = any(argument.name == "device" for argument in func._schema.arguments)
+    if not takes_device or kwargs.get("device") not in (None, _CPU):
+        return False
+    return next(named_tensors((args, kwargs)), None) is None
 
 
 def has_symbols(value: Any) -> bool:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocktool.analysis.counts import Count, Reader
+from blocktool.analysis.count_reading import Reader
+from blocktool.analysis.counts import Count
 from blocktool.analysis.expressions import Call, Name, Node, Number, Operation, evaluate, parse
 from blocktool.analysis.formulas import undominated, value
 from blocktool.analysis.growth import Growth

@@ -211,3 +211,37 @@ def test_training_mode() -> None:
     assert run.limit is None
     sizes = {"B": 3, "H": 21, "W": 34}
     assert shapes(run, sizes) == [(3, 8, 11 * 17)]
+
+
+def test_what_is_made_on_the_cpu_is_moved() -> None:
+    class Positions(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mask = torch.zeros(x.shape[0], x.shape[2], x.shape[3]).bool().to(x.device)
+            return x + (~mask).cumsum(1, dtype=torch.float32)[:, None]
+
+    run, _ = trace_symbolic(Positions(), MAP, {"B": 2, "H": 12, "W": 9}, record=False)
+    assert run.limit is None
+    assert [str(out) for out in run.outputs] == ["B, 3, H, W"]
+
+
+def test_division_by_zero_is_the_modules() -> None:
+    class Divides(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, : x.shape[2] // (x.shape[1] - 3)]
+
+    run, _ = trace_symbolic(Divides(), MAP, {"B": 2, "H": 12, "W": 9}, record=False)
+    assert run.limit is None
+    assert run.error is not None
+    assert "ZeroDivisionError" in run.error
+
+
+def test_interpolation_by_a_scale() -> None:
+    class Resized(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.interpolate(x, scale_factor=0.5, mode="bilinear")
+
+    run, _ = trace_symbolic(Resized(), MAP, {"B": 2, "H": 12, "W": 9}, record=False)
+    for height in range(2, 20):
+        sizes = {"B": 2, "H": height, "W": 31 - height}
+        wanted = trace(Resized(), (2, 3, height, 31 - height)).outputs[0].shape
+        assert shapes(run, sizes) == [wanted]
