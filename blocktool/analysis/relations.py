@@ -98,7 +98,8 @@ Point = tuple[Mapping[str, int], int]
 def fit(points: Sequence[Point], like: str = "", *, products: bool = True) -> Node | None:
     """The simplest formula of the family that gives every value; None where there is none.
 
-    The symbol ``like`` comes before all others. Without ``products`` only formulas of one symbol are tried, which is quick.
+    The symbol ``like`` comes before all others. Without ``products`` only formulas of one symbol
+    are tried, which is quick.
     """
     values = [value for _, value in points]
     if like[:1] != "C" and all(sizes.get(like) == value for sizes, value in points):

@@ -26,7 +26,10 @@ def observed(shape: Shape) -> list[Observation]:
 @pytest.mark.parametrize(
     ("shape", "text"),
     [
-        (lambda b, h, w: (b, 8, (h - 1) // 2 + 1, (w - 1) // 4 + 1), "B, 8, (H + 1)//2, (W + 3)//4"),
+        (
+            lambda b, h, w: (b, 8, (h - 1) // 2 + 1, (w - 1) // 4 + 1),
+            "B, 8, (H + 1)//2, (W + 3)//4",
+        ),
         (lambda b, h, w: (b, 10), "B, 10"),
         (lambda b, h, w: (b, 8, h + 2, w - 0), "B, 8, H + 2, W"),
         (lambda b, h, w: (b, 8, 2 * ((h + 1) // 2), w), "B, 8, 2*((H + 1)//2), W"),
