@@ -15,10 +15,14 @@ Both take the options of :func:`blocktool.check_shapes`; the test fails with the
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from blocktool.errors import BlocktoolError
 
 if TYPE_CHECKING:
     from blocktool.results.shapes import ShapeReport
@@ -43,7 +47,18 @@ class Shapes:
         from blocktool.render.shapes_table import render
         from blocktool.render.view import View
 
-        report = check_shapes(module, inputs, **options)
+        known = list(inspect.signature(check_shapes).parameters)
+        for name in options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"options: {', '.join(known[2:])}"
+                pytest.fail(f"check_shapes has no option '{name}'\n  hint: {hint}", pytrace=False)
+        try:
+            report = check_shapes(module, inputs, **options)
+        except BlocktoolError as error:
+            told = "\n".join((error.message, *(f"  {line}" for line in error.details)))
+            hint = f"\n  hint: {error.hint}" if error.hint else ""
+            pytest.fail(f"{told}{hint}", pytrace=False)
         if not report.holds:
             raise ShapesDoNotHoldError(f"shapes do not hold\n{render(report, View(width=100))}")
         return report

@@ -121,12 +121,19 @@ def check_names(contracts: Sequence[Contract], texts: Sequence[str], names: froz
 
 
 def mismatch(
-    contracts: Sequence[Contract], outputs: Sequence[TensorSpec], bindings: Mapping[str, int]
+    contracts: Sequence[Contract],
+    outputs: Sequence[TensorSpec],
+    bindings: Mapping[str, int],
+    *,
+    in_order: bool = False,
 ) -> Mismatch | None:
     """The first output that is not as its contract says, None where all are.
 
-    Outputs without a contract may be anything.
+    Outputs without a contract may be anything. ``in_order`` tells that there is a contract for
+    each, whatever they are called.
     """
+    if in_order:
+        contracts = [Contract(contract.sizes) for contract in contracts]
     positional = [contract for contract in contracts if contract.name is None]
     by_name = {contract.name: contract for contract in contracts if contract.name is not None}
     pairs: list[tuple[str, Contract, TensorSpec | None]] = []

@@ -155,9 +155,10 @@ class _Reader:
             case ast.Name(id=name):
                 return self.name(node, name)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-                return Operation(
-                    _OPERATORS[type(op)], self.read(left, deeper), self.read(right, deeper)
-                )
+                divisor = self.read(right, deeper)
+                if divisor == Number(0) and _OPERATORS[type(op)] in ("/", "//", "%"):
+                    raise self.error(right, "a division by zero")
+                return Operation(_OPERATORS[type(op)], self.read(left, deeper), divisor)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 inner = self.read(operand, deeper)
                 if isinstance(inner, Number):

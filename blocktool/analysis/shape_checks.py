@@ -34,6 +34,7 @@ def judge(
     """
     checks: tuple[tuple[str, Callable[[], Failed | None]], ...] = (
         ("shape", lambda: check_contract(trace, contracts, bindings)),
+        ("shape", lambda: check_something_returned(trace)),
         ("dtype", lambda: check_dtype(trace, dtype)),
         ("inplace", lambda: check_inputs_kept(trace)),
         ("grad", lambda: check_gradients(trace)),
@@ -55,6 +56,14 @@ def check_contract(
     if wrong is None:
         return None
     return Failed("shape", wrong.message, wrong.expected, wrong.actual)
+
+
+def check_something_returned(trace: OpTrace) -> Failed | None:
+    """There is a tensor in what forward gives."""
+    if trace.outputs:
+        return None
+    hint = "is a return missing?"
+    return Failed("shape", "forward returns no tensor", "a tensor", "none", hint=hint)
 
 
 def check_dtype(trace: OpTrace, dtype: str) -> Failed | None:

@@ -66,20 +66,14 @@ def _of_sizes(names: Sequence[str], cases: Sequence[Seen]) -> Iterator[Rule]:
     groups = ([tuple(spatial)] if len(spatial) > 1 else []) + [(name,) for name in spatial]
     for group in groups:
         one_of = " or ".join(group)
+        known = {tuple(case.sizes[name] for name in group) for case in cases if not case.failed}
         for m in _MULTIPLES:
+            if len(known) < (_FEWEST if m & (m - 1) == 0 else _FEWEST + 1):
+                continue  # a few sizes have many divisors in common
             words = f"{one_of} is odd" if m == 2 else f"{one_of} is no multiple of {m}"
             yield words, lambda case, g=group, m=m: any(case.sizes[name] % m for name in g)  # type: ignore[misc]
-        values = sorted({case.sizes[name] for case in cases for name in group})
-        for value in values[1:]:
-            yield (
-                f"{one_of} is below {value}",
-                lambda case, g=group, v=value: any(case.sizes[name] < v for name in g),  # type: ignore[misc]
-            )
-            yield (
-                f"{one_of} is at least {value}",
-                lambda case, g=group, v=value: any(case.sizes[name] >= v for name in g),  # type: ignore[misc]
-            )
-        for value in values:
+        yield from _bounds(group, one_of, cases)
+        for value in sorted({case.sizes[name] for case in cases for name in group}):
             yield (
                 f"{one_of} is not {value}",
                 lambda case, g=group, v=value: any(case.sizes[name] != v for name in g),  # type: ignore[misc]
@@ -88,3 +82,25 @@ def _of_sizes(names: Sequence[str], cases: Sequence[Seen]) -> Iterator[Rule]:
                 f"{one_of} is {value}",
                 lambda case, g=group, v=value: any(case.sizes[name] == v for name in g),  # type: ignore[misc]
             )
+
+
+def _bounds(group: Sequence[str], one_of: str, cases: Sequence[Seen]) -> Iterator[Rule]:
+    """A least or a greatest size. Where none was tried in between, both sides are told."""
+    for least, smaller in ((True, "at most"), (False, "at least")):
+        edge = min if least else max
+        failing = [edge(c.sizes[name] for name in group) for c in cases if c.failed]
+        holding = [edge(c.sizes[name] for name in group) for c in cases if not c.failed]
+        last, first = (max(failing), min(holding)) if least else (min(failing), max(holding))
+        if (last >= first) if least else (last <= first):
+            continue
+        words = f"{one_of} is {smaller} {last} ({first} holds)"
+        if abs(first - last) == 1:
+            words = f"{one_of} is " + (f"below {first}" if least else f"at least {last}")
+        yield (
+            words,
+            lambda case, g=group, v=last, e=edge, least=least: (  # type: ignore[misc]
+                e(case.sizes[name] for name in g) <= v
+                if least
+                else e(case.sizes[name] for name in g) >= v
+            ),
+        )

@@ -14,10 +14,10 @@ Cause = Callable[[re.Match[str], Sequence[TensorSpec]], str | None]
 def _unequal(found: re.Match[str], inputs: Sequence[TensorSpec]) -> str:
     a, b, dim = int(found[1]), int(found[2]), int(found[3])
     rank = len(inputs[0].shape) if inputs else 4
-    if dim == 1 and rank == 4:
+    if dim == 1:
         return (
-            f"a shortcut of {a} and a branch of {b} channels? a projection (1x1 convolution) is "
-            "missing where the width changes"
+            f"dimension 1 is {a} on one side and {b} on the other: is a projection of the shortcut "
+            "missing where the width changes, or is a table (position embedding) of one length?"
         )
     if rank == 4 and dim in (2, 3) and abs(a - b) <= 2:
         return (

@@ -42,7 +42,8 @@ def _checked(name: str, tried: Sequence[Tried]) -> CheckedTarget:
     }
     contract, source = _contract(tried)
     notes = tuple(
-        dict.fromkeys(
+        dict.fromkeys(_relations_by_mode(tried))
+        | dict.fromkeys(
             r.case.outcome.reason
             for r in ran
             if isinstance(r.case.outcome, Skipped) and not r.refused
@@ -58,6 +59,19 @@ def _checked(name: str, tried: Sequence[Tried]) -> CheckedTarget:
         refusals=tuple(_refusals(ran)),
         notes=notes,
     )
+
+
+def _relations_by_mode(tried: Sequence[Tried]) -> Iterator[str]:
+    """What the contract that is shown does not say."""
+    for each in tried:
+        found = {mode: contract_text(relation) for mode, relation in each.relations.items()}
+        if len(set(found.values())) > 1:
+            yield f"in train mode out = {found['train']}"
+        subject = each.subject
+        held = subject is None or subject.contracts is not None or subject.block is not None
+        passed = any(isinstance(ran.case.outcome, Passed) for ran in each.ran)
+        if not held and not found and passed:
+            yield "no formula gives the outputs' sizes, so they are held to nothing; try --expect"
 
 
 def _contract(tried: Sequence[Tried]) -> tuple[str | None, str]:
@@ -83,8 +97,11 @@ def _refusals(ran: Sequence[RanCase]) -> Iterator[Refusal]:
     for cases in by_reason.values():
         example = max(cases, key=lambda each: numel(each.case.inputs)).case
         assert isinstance(example.outcome, Skipped)
+        train = all(each.case.mode == "train" for each in cases)
+        shown = " -i ".join(map(str, example.inputs))
+        given = " ".join(f"{key}={value}" for key, value in example.arguments.items())
         yield Refusal(
-            example.outcome.reason,
+            example.outcome.reason + (" (in train mode)" if train else ""),
             len(cases),
-            " ".join(map(str, example.inputs)) or "its arguments",
+            f"-i {shown}" if shown else given,
         )

@@ -41,6 +41,8 @@ class RanCase:
     refused: bool = False
     values: bool = False
     """Run on real data to see its values."""
+    compared: bool = False
+    """What failed shows in comparison with other cases only."""
     deadly: bool = False
     """It took its process down, and is not run again."""
 

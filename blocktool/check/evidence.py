@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from blocktool.analysis.domain import Region
 from blocktool.check.explore import Exploration
 from blocktool.check.follows import Promise, agrees, follows
-from blocktool.check.formulas import Outputs, shapes_at, shapes_text, text_of
+from blocktool.check.formulas import Outputs, shapes_at, shapes_text
 from blocktool.check.tested import Numeric, Sample, Tested
 from blocktool.results.shapes import Verdict
 
@@ -113,9 +113,6 @@ class Evidence:
     def notes(self) -> list[str]:
         """What else there is to say."""
         notes = []
-        for formula, where in (self.out.others if self.out else ())[:_SHOWN]:
-            texts = where.constraints(self.found.symbols)
-            notes.append(f"where {' and '.join(texts)} the output is {text_of(formula, {})}")
         least = {name: size for name, size in (self.test.least or {}).items() if size > 1}
         if least and self.test.all_small:
             notes.append(

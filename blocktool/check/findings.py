@@ -11,6 +11,7 @@ from blocktool.check.chunk import RanCase, affordable, run_one
 from blocktool.check.plan import PlannedCase
 from blocktool.check.runner import Subject, run_case
 from blocktool.check.shrink import shrink
+from blocktool.check.subject import meant
 from blocktool.check.tried import Tried, numel
 from blocktool.results.shapes import Failed, Finding, Passed, ShapeCase, Skipped
 
@@ -47,7 +48,7 @@ def find(tried: Sequence[Tried]) -> Iterator[Finding]:
                 by_key.setdefault(key, []).append(ran)
         for key, failing in by_key.items():
             smallest = min(failing, key=_rank)
-            if looked_at < _MOST_LOOKED_AT and each.subject is not None and _alone(each, smallest):
+            if looked_at < _MOST_LOOKED_AT and each.subject is not None and _alone(smallest):
                 looked_at += 1
                 found = _confirmed(each, each.subject, _smallest(each, each.subject, smallest))
                 if isinstance(found, str):
@@ -61,7 +62,7 @@ def find(tried: Sequence[Tried]) -> Iterator[Finding]:
         groups = {id(each): each for each, _ in cause.failing}.values()
         values = cause.smallest.values
         count = sum(_run(each, values) for each in groups)
-        words = _words(key, groups)
+        words = _words(key, groups, cause.smallest)
         yield Finding(_hinted(cause.smallest.case, words), len(cause.failing), count, words)
 
 
@@ -74,16 +75,16 @@ def _hinted(case: ShapeCase, words: str | None) -> ShapeCase:
     return replace(case, outcome=replace(outcome, hint=hint))
 
 
-def _alone(tried: Tried, ran: RanCase) -> bool:
-    """Whether one case alone shows it: not what was found by comparing cases, or values."""
-    outcome = ran.case.outcome
-    assert isinstance(outcome, Failed)
-    compared = tried.relation is not None and outcome.kind in ("shape", "batch")
-    return bool(ran.sizes) and not (ran.values or ran.refused or ran.deadly or compared)
+def _alone(ran: RanCase) -> bool:
+    """Whether one case alone shows it, so that it can be made smaller and tried again."""
+    return bool(ran.sizes) and not (ran.values or ran.refused or ran.deadly or ran.compared)
 
 
-def _rank(ran: RanCase) -> tuple[int, bool, bool]:
-    return numel(ran.case.inputs), ran.case.dtype != "float32", ran.case.mode != "eval"
+def _rank(ran: RanCase) -> tuple[bool, int, bool, bool]:
+    """Small cases first; of what shows in comparison, one with different sizes above 1."""
+    sizes = list(ran.sizes.values())
+    plain = ran.compared and (len(set(sizes)) < len(sizes) or min(sizes, default=2) == 1)
+    return plain, numel(ran.case.inputs), ran.case.dtype != "float32", ran.case.mode != "eval"
 
 
 def _run(tried: Tried, values: bool) -> int:
@@ -93,8 +94,9 @@ def _run(tried: Tried, values: bool) -> int:
     )
 
 
-def _words(key: Key, groups: Collection[Tried]) -> str | None:
-    """Which cases fail, if one rule says it for all groups."""
+def _words(key: Key, groups: Collection[Tried], smallest: RanCase) -> str | None:
+    """Which cases fail, if one rule says it for all groups, the smallest case included."""
+    shown = Seen(smallest.sizes, smallest.case.dtype, smallest.case.mode, failed=True)
     rules = set()
     for tried in groups:
         seen = [
@@ -102,6 +104,8 @@ def _words(key: Key, groups: Collection[Tried]) -> str | None:
             for ran in tried.ran
             if not ran.values and (_key(ran) == key or isinstance(ran.case.outcome, Passed))
         ]
+        if seen and not smallest.values:
+            seen.append(shown)
         rules.add(failing_rule(seen) if seen else None)
     return rules.pop() if len(rules) == 1 else None
 
@@ -112,8 +116,12 @@ def _smallest(tried: Tried, subject: Subject, ran: RanCase) -> RanCase:
     assert isinstance(outcome, Failed)
     planned = _planned(ran)
     device = ran.case.device
+    if tried.group.sweep.as_given:
+        return ran
 
     def fails(case: PlannedCase) -> Failed | None:
+        if not meant(subject, tried.group.sweep, case.sizes):
+            return None
         now = run_case(subject, case, device).outcome
         return now if isinstance(now, Failed) else None
 

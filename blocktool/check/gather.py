@@ -107,7 +107,7 @@ def _mode(text: str) -> CaseMode:
 
 
 def _kind(text: str) -> str:
-    kinds = get_args(FailureKind)
+    kinds = [kind for kind in get_args(FailureKind) if kind not in ("error", "build")]
     if text not in kinds:
         from difflib import get_close_matches
 
@@ -168,6 +168,11 @@ def gather(
     What the command line says comes before what is declared for a target or written in its
     configuration. Raises TargetError, UsageError, InputError and ConfigError.
     """
+    if as_given and (said.size or said.batch):
+        raise UsageError(
+            "--as-given tries no other sizes than those of the inputs",
+            hint="leave out --size and --batch, or --as-given",
+        )
     to_sweep(said)  # what is wrong with the command line is said of it, not of a target
     found: list[Group] = []
     names = expand_targets(targets or list(declared))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from blocktool.analysis.contracts import Contract, contract_text, mismatch
-from blocktool.analysis.expressions import Name, names_in, to_text
+from blocktool.analysis.contracts import Contract, Mismatch, contract_text, mismatch
+from blocktool.analysis.expressions import Name, Node, names_in, to_text
 from blocktool.analysis.relations import Observation, find_relation
-from blocktool.check.runner import Subject
+from blocktool.check.pattern import Pattern
+from blocktool.check.reproduce import reproduce_sweep
 from blocktool.check.tried import Tried, numel
 from blocktool.results.shapes import Failed, Passed, Skipped
 
@@ -47,7 +48,10 @@ def _tell_relation(tried: Tried) -> None:
     found = contract_text(relation)
     wanted = contract_text(subject.contracts) if subject.contracts else "what output_shape says"
     for index, ran, outcome in broken:
-        if mismatch(relation, ran.case.outputs, subject.pattern.bindings(ran.sizes)) is None:
+        if (
+            mismatch(relation, ran.case.outputs, subject.pattern.bindings(ran.sizes), in_order=True)
+            is None
+        ):
             told = replace(
                 outcome,
                 message=f"out = {found}, not {wanted}",
@@ -76,68 +80,67 @@ def _hold_to_relation(tried: Tried) -> None:
         relation = find_relation(seen, subject.pattern.letters)
         if relation is None:
             continue
-        tried.relation = tried.relation or relation
-        odd = _suspicious(relation, subject)
+        tried.relations[mode] = relation
+        odd = None if "batch" in subject.skip else suspicious(relation, subject.pattern)
         for (index, ran), observation in zip(passed, seen, strict=True):
-            wrong = mismatch(relation, ran.case.outputs, observation.sizes)
+            wrong = mismatch(relation, ran.case.outputs, observation.sizes, in_order=True)
             failed = odd
+            reproduce = reproduce_sweep(tried.group, ran.case.mode)
             if wrong is not None:
                 failed = Failed(
                     "shape",
                     f"the output does not follow the others: {wrong.message}",
                     wrong.expected,
                     wrong.actual,
-                    hint=_hint_for_deviation(ran.sizes),
+                    hint=_hint_for_deviation(wrong, ran.sizes),
                 )
             if failed is not None:
-                case = replace(ran.case, outcome=failed)
-                tried.ran[index] = replace(ran, case=case)
+                # One case alone would not show it: it shows where sizes are compared.
+                case = replace(ran.case, outcome=failed, reproduce=reproduce)
+                tried.ran[index] = replace(ran, case=case, compared=True)
 
 
-def _hint_for_deviation(sizes: Mapping[str, int]) -> str:
-    if sizes.get("B") == 1 and min(sizes.values()) == 1:
+def _hint_for_deviation(wrong: Mismatch, sizes: Mapping[str, int]) -> str:
+    if "dimensions, expected" in wrong.message and sizes.get("B") == 1:
         return "a squeeze() without a dimension also removes a batch of 1; name the dimension"
     if min(sizes.values(), default=2) == 1:
         return "a size of 1 is broadcast: two paths give different sizes, which shows elsewhere"
     return "a special case in forward, or a size that is rounded?"
 
 
-def _suspicious(relation: Sequence[Contract], subject: Subject) -> Failed | None:
-    """A relation that holds everywhere and is hardly meant."""
-    letters = subject.pattern.letters
-    if len(letters) < 2 or letters[0] != "B" or "B" not in subject.pattern.base:
+def suspicious(relation: Sequence[Contract], pattern: Pattern) -> Failed | None:
+    """What is hardly meant, though it holds at every size: a batch that is folded away, height and
+    width that change places."""
+    letters = pattern.letters
+    if not relation or len(letters) < 2 or letters[0] != "B" or "B" not in pattern.base:
         return None
-    main = relation[0]
     found = contract_text(relation)
-    if main.sizes and "batch" not in subject.skip and main.sizes[0] != Name("B"):
-        others = names_in(main.sizes[0]) - {"B"}
-        if "B" in names_in(main.sizes[0]) and others:
-            return Failed(
-                "batch",
-                f"the batch is folded into {' and '.join(sorted(others))}: out = {found}",
-                "B, ...",
-                to_text(main.sizes[0]),
-                hint=f'if it is meant, say so: --expect "{found}"',
-            )
-        if "B" not in names_in(main.sizes[0]) and len(main.sizes) > 1:
-            return Failed(
-                "batch",
-                f"the first dimension of the output is not the batch: out = {found}",
-                "B, ...",
-                to_text(main.sizes[0]),
-                hint=f'if it is meant, say so: --expect "{found}"',
-            )
-    if len(main.sizes) == 4 and len(letters) == 4:
-        h, w = letters.index("H"), letters.index("W")
-        first, second = (names_in(main.sizes[axis]) for axis in (h, w))
-        if first == {"W"} and second == {"H"}:
-            return Failed(
-                "shape",
-                f"height and width are swapped: out = {found}",
-                "B, ..., H, W",
-                "B, ..., W, H",
-                hint=f'if it is meant, say so: --expect "{found}"',
-            )
+    hint = f'if it is meant, say so: --expect "{found}"'
+    for index, contract in enumerate(relation):
+        if contract.sizes and (words := _about_the_batch(contract.sizes, further=index > 0)):
+            got = to_text(contract.sizes[0])
+            return Failed("batch", f"{words}: out = {found}", "B, ...", got, hint=hint)
+    if len(letters) != 4:
+        return None
+    h, w = letters.index("H"), letters.index("W")
+    for contract in relation:
+        if len(contract.sizes) != 4:
+            continue
+        if names_in(contract.sizes[h]) == {"W"} and names_in(contract.sizes[w]) == {"H"}:
+            words = f"height and width are swapped: out = {found}"
+            return Failed("shape", words, "B, ..., H, W", "B, ..., W, H", hint=hint)
+    return None
+
+
+def _about_the_batch(sizes: Sequence[Node], *, further: bool) -> str | None:
+    """What is odd about the first dimension. A further output may well be state that has the
+    batch elsewhere, or none."""
+    first = names_in(sizes[0])
+    if "B" in first and (first - {"B"} or sizes[0] != Name("B")):
+        into = " and ".join(sorted(first - {"B"})) or "something else"
+        return f"the batch is folded into {into}"
+    if "B" not in first and len(sizes) > 1 and not further:
+        return "the first dimension of the output is not the batch"
     return None
 
 

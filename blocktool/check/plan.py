@@ -68,7 +68,7 @@ def planned(
         sizes = [
             each
             for each in sizes_of(pattern, sweep.batches, sweep.extents)
-            if where is None or _holds(where, {**arguments, **pattern.bindings(each)})
+            if where is None or holds(where, {**arguments, **pattern.bindings(each)})
         ]
     if not sizes:
         return []
@@ -99,7 +99,8 @@ def _without_batch(sizes: Mapping[str, int]) -> dict[str, int]:
     return {symbol: size for symbol, size in sizes.items() if symbol != "B"}
 
 
-def _holds(where: Node, sizes: Mapping[str, int]) -> bool:
+def holds(where: Node, sizes: Mapping[str, int]) -> bool:
+    """Whether a condition is true of these sizes, and has a value at all."""
     try:
         return bool(evaluate(where, sizes))
     except NotWholeError:

@@ -22,7 +22,7 @@ from blocktool.check.claims import claim
 from blocktool.check.evidence import Evidence
 from blocktool.check.explore import Budget, Exploration, Follow, explore
 from blocktool.check.follows import Promise
-from blocktool.check.formulas import outputs, text_of
+from blocktool.check.formulas import Outputs, outputs, text_of
 from blocktool.check.tested import Numeric, Tested, tested
 from blocktool.results.shapes import Constraint, Proof
 from blocktool.results.symbolic import SymbolicRun, SymbolicTensor
@@ -118,7 +118,7 @@ def _shown(
     fixed = test.claim.fixed(found.symbols)
     return replace(
         nothing,
-        output=text_of(out.formula, fixed) if out is not None else None,
+        output=_output(out, test, found.symbols) if out is not None else None,
         constraints=test.claim.constraints(found.symbols),
         verdict=verdict,
         reason=reason,
@@ -129,6 +129,16 @@ def _shown(
         contradictions=tuple(contradictions),
         notes=(*nothing.notes, *evidence.notes()),
     )
+
+
+def _output(out: Outputs, test: Tested, symbols: Sequence[str]) -> str:
+    """The formula of what comes out; where another holds for some sizes, that is said as well."""
+    text = text_of(out.formula, test.claim.fixed(symbols))
+    others = [
+        f"{text_of(formula, {})} where {' and '.join(where.constraints(symbols))}"
+        for formula, where in out.others
+    ]
+    return f"{text}, but {', but '.join(others)}" if others else text
 
 
 def _whole_sizes(inputs: Sequence[SymbolicTensor]) -> Iterator[Node]:

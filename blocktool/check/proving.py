@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from blocktool.analysis.contracts import parse_contracts
+from blocktool.analysis.expressions import ExpressionError
 from blocktool.check.chunk import prepared
 from blocktool.check.group import Group
+from blocktool.check.held import suspicious
 from blocktool.check.numeric_runs import numeric_module
+from blocktool.check.pattern import Pattern
 from blocktool.check.pool import DiedError, processors, run_all
 from blocktool.check.promised import follow_promise
 from blocktool.check.prove import follow_module, prove
@@ -63,7 +68,7 @@ def prove_group(group: Group, told: Told | None = None) -> Proof:
     promised = None
     if subject.contracts is None and subject.block is not None:
         promised = follow_promise(subject.block, pattern.inputs)
-    return prove(
+    proof = prove(
         counted(follow_module(subject.module, pattern.inputs), "ways followed"),
         pattern.inputs,
         {**pattern.base, **{k: v for k, v in _TWO.items() if pattern.base.get(k) == 1}},
@@ -75,6 +80,22 @@ def prove_group(group: Group, told: Told | None = None) -> Proof:
         target=group.target,
         arguments=parse_arguments(group.arguments),
     )
+    held = subject.contracts is not None or subject.block is not None
+    return proof if held else _unless_suspicious(proof, pattern)
+
+
+def _unless_suspicious(proof: Proof, pattern: Pattern) -> Proof:
+    """What a sweep of square maps does not show, the formula does: sides that change places."""
+    if proof.output is None or proof.verdict != "proved":
+        return proof
+    try:
+        relation = parse_contracts([proof.output])
+    except ExpressionError:  # it has exceptions
+        return proof
+    odd = suspicious(relation, pattern)
+    if odd is None:
+        return proof
+    return replace(proof, verdict="refuted", reason=f"{odd.message}; {odd.hint}")
 
 
 def _nothing(group: Group, reason: str) -> Proof:

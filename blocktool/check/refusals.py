@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from blocktool.blocks.shapes import ShapeError
-from blocktool.trace.limits import raised_in_torch
+from blocktool.trace.limits import raised_in_torch, text_of
 
 _TOO_SMALL = re.compile(
     r"Expected more than 1 (?:value per channel|spatial element) when training"
@@ -33,7 +33,7 @@ def is_refusal(error: BaseException) -> bool:
     """Whether the module, or the least size of one of its kernels, refused this input."""
     if isinstance(error, (ShapeError, AssertionError)):
         return True
-    if _TOO_SMALL.search(str(error)):
+    if _TOO_SMALL.search(text_of(error)):
         return True
     return isinstance(error, (ValueError, TypeError, RuntimeError)) and not raised_in_torch(error)
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
+from blocktool.check.group import Group
 from blocktool.check.plan import Sweep
 from blocktool.results.shapes import CaseMode
 from blocktool.results.specs import TensorSpec
@@ -52,3 +53,22 @@ def reproduce(
     if device != "meta":
         words += ["--device", device]
     return shlex.join(words)
+
+
+def reproduce_sweep(group: Group, mode: CaseMode) -> str:
+    """The command line that runs all cases of a group in one mode."""
+    sweep = group.sweep
+    if group.module is not None:
+        return f"blocktool.check_shapes(module, inputs, mode={mode!r})"
+    words = ["blocktool", "check-shapes", group.target, *group.arguments]
+    if sweep.select is not None:
+        words += ["--select", sweep.select]
+    for spec in sweep.inputs or () if sweep.select is None else ():
+        words += ["-i", str(spec)]
+    if sweep.extents:
+        words += ["--size", ",".join("x".join(map(str, extent)) for extent in sweep.extents)]
+    if sweep.batches:
+        words += ["--batch", ",".join(map(str, sweep.batches))]
+    if sweep.where:
+        words += ["--where", sweep.where]
+    return shlex.join([*words, "--mode", mode])

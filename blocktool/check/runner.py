@@ -26,6 +26,7 @@ from blocktool.results.shapes import Failed, Outcome, Passed, Skipped
 from blocktool.results.specs import TensorSpec
 from blocktool.results.trace import OpTrace
 from blocktool.trace.inputs import CallArguments
+from blocktool.trace.limits import text_of
 from blocktool.trace.tracer import trace
 
 
@@ -91,7 +92,7 @@ def run_case(subject: Subject, case: PlannedCase, device: str = "meta") -> Ran:
             mode="training" if case.mode == "train" else "forward",
             device=device,
             dtype=case.dtype,
-            input_grad=case.mode == "train",
+            input_grad=case.mode == "train" and "inplace" not in subject.skip,
             name=subject.name,
             rebuild=partial(subject.build_in, case.channels_last),
         )
@@ -176,7 +177,7 @@ def _raised(error: ModuleError, inputs: tuple[TensorSpec, ...], refusal: str | N
     if refusal is not None or refused:
         said = f"{cause.block}: {cause.reason}" if _explained(cause) else error.reason
         return Ran(Skipped(said), inputs, refused=True)
-    text = str(cause) if cause is not None else error.reason
+    text = text_of(cause) if cause is not None else error.reason
     return Ran(
         Failed(
             kind_of(text),

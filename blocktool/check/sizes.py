@@ -18,7 +18,7 @@ _LARGEST = 1_000_000
 # next; the target's own size is added.
 _MAPS: tuple[Extent, ...] = (
     *((1, 1), (2, 2), (3, 5), (7, 7), (8, 8), (12, 20), (16, 24), (31, 31)),
-    *((32, 32), (33, 33), (45, 30), (48, 40), (64, 96)),
+    *((32, 32), (33, 33), (45, 30), (48, 40), (14, 28), (64, 96)),
 )
 _TOKENS: tuple[int, ...] = (1, 2, 7, 16, 25, 49, 64, 97)
 _FEW = 5
@@ -96,12 +96,13 @@ def _extents(own: Extent, extents: Sequence[Extent] | None) -> list[Extent]:
         return [()]
     if extents is None:
         if len(own) == 1:
-            usual: Sequence[Extent] = [(size,) for size in _TOKENS]
+            usual: Sequence[Extent] = [*((size,) for size in _TOKENS), (own[0] + own[0] // 4,)]
         else:
             usual = [(*own[:-2], *extent) for extent in _MAPS]
             if own[-1] == own[-2] and own[-1] > 1:
                 less = own[-1] - 1
                 usual = [*usual, (*own[:-1], less), (*own[:-2], less, own[-1])]
+            usual = [*usual, (*own[:-2], *(size + -(-size // 4) for size in own[-2:]))]
         return list(dict.fromkeys([*usual, own]))
     return list(dict.fromkeys(_fitted(extent, own) for extent in extents))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from blocktool.analysis.expressions import ExpressionError
 from blocktool.blocks.block import Block
 from blocktool.check.group import Group, expression_error, where_of
 from blocktool.check.pattern import Pattern, pattern_of
-from blocktool.check.plan import PlannedCase, Sweep, planned
+from blocktool.check.plan import PlannedCase, Sweep, holds, planned
 from blocktool.check.runner import Subject, run_case
 from blocktool.errors import InputError
 from blocktool.results.shapes import Skipped
@@ -103,6 +103,13 @@ def cases_of(subject: Subject, sweep: Sweep) -> list[PlannedCase]:
     known = frozenset((*subject.pattern.symbols, *subject.arguments))
     where = where_of(sweep, known)
     return planned(subject.pattern, sweep, where, subject.arguments)
+
+
+def meant(subject: Subject, sweep: Sweep, sizes: Mapping[str, int]) -> bool:
+    """Whether the module is to hold at these sizes."""
+    where = where_of(sweep, None)
+    bindings = {**subject.arguments, **subject.pattern.bindings(sizes)}
+    return where is None or holds(where, bindings)
 
 
 def _whole_numbers(module: nn.Module, arguments: Sequence[str]) -> dict[str, int]:

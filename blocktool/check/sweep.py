@@ -76,7 +76,12 @@ def run_sweeps(
     before, with ``stopped_early``, and is attached to the KeyboardInterrupt as its argument.
     """
     if settings.device is not None and settings.device != "meta":
-        checked_device(settings.device)
+        try:
+            checked_device(settings.device)
+        except UsageError as error:
+            raise UsageError(
+                error.message, hint="leave out --device: every case runs without data then"
+            ) from error
     state = _State(time.perf_counter())
     forget()
     planned = [_planned(group, state, single=len(groups) == 1) for group in groups]

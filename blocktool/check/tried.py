@@ -20,7 +20,13 @@ class Tried:
     group: Group
     subject: Subject | None
     ran: list[RanCase] = field(default_factory=list)
-    relation: tuple[Contract, ...] | None = None
+    relations: dict[str, tuple[Contract, ...]] = field(default_factory=dict)
+    """What was found of the outputs' sizes, by mode."""
+
+    @property
+    def relation(self) -> tuple[Contract, ...] | None:
+        """That of eval mode, where there is one."""
+        return self.relations.get("eval") or self.relations.get("train")
 
 
 def numel(inputs: Sequence[TensorSpec]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +33,16 @@ def check_values(
     dtype: str = "float32",
     skip: frozenset[str] = frozenset(),
 ) -> Failed | None:
-    """Run the module with real tensors in eval mode, twice on one batch, and once with all but
-    the first item exchanged.
+    """Run the module with real tensors in eval mode, twice on one batch, and with all but the
+    first and all but the last item exchanged.
 
     ``record`` is the trace of the same call, which tells what was at fault. What the forward
     raises is passed on.
     """
-    module = build()
-    with torch_preserved(), module_preserved(module), torch.inference_mode(False):
+    with torch_preserved(), torch.inference_mode(False), ExitStack() as stack:
+        torch.manual_seed(0)  # the same figures in every run
+        module = build()
+        stack.enter_context(module_preserved(module))
         where, kind = torch.device(device), getattr(torch, dtype)
         loose = with_data(where, None, copy=True)
         substitute_tensors(module, with_data(where, kind, copy=True), loose)
@@ -121,7 +123,7 @@ def _difference(a: torch.Tensor, b: torch.Tensor) -> float:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A module's call: the first item of every tensor that it took and gave."""
+    """A module's call: the item that is kept, of every tensor that it took and gave."""
 
     path: str
     taken: list[torch.Tensor]
@@ -129,44 +131,53 @@ class _Seen:
 
 
 def _mixes(module: nn.Module, given: CallArguments, first: list[torch.Tensor]) -> Failed | None:
+    """Whether the first or the last item changes when all others are exchanged."""
     tensors = [tensor for _, tensor in named_tensors([given.args, given.kwargs])]
     batch = tensors[0].shape[0] if tensors and tensors[0].dim() > 1 else 1
     if batch < 2:
         return None
+    for kept, name in ((0, "first"), (batch - 1, "last")):
+        other = _exchanged(given, batch, kept)
+        worst = 0.0
+        for a, b in zip(_called(module, other), first, strict=False):
+            if a.shape == b.shape and a.dim() and a.shape[0] == batch:
+                worst = max(worst, _difference(a[kept], b[kept]))
+        if worst > _TOLERANCE:
+            return Failed(
+                "batch",
+                f"the {name} item of a batch changes with the others, by up to "
+                f"{worst:.2g} of the largest magnitude",
+                "each item by itself",
+                "items mix",
+                _first_that_mixes(module, given, other, batch, kept),
+                "a reshape that mixes batch and space, a layer that takes the batch for the "
+                "sequence, statistics of the batch in eval mode, or a softmax or mean over "
+                "dimension 0?",
+            )
+    return None
 
-    def exchanged(tensor: torch.Tensor) -> torch.Tensor:
+
+def _exchanged(given: CallArguments, batch: int, kept: int) -> CallArguments:
+    """The call with other values in all items but one."""
+
+    def change(tensor: torch.Tensor) -> torch.Tensor:
         if not tensor.is_floating_point() or tensor.dim() < 2 or tensor.shape[0] != batch:
             return tensor
-        return torch.cat([tensor[:1], 2.0 * torch.randn_like(tensor[1:])])
+        other = 2.0 * torch.randn_like(tensor)
+        other[kept] = tensor[kept]
+        return other
 
-    other = CallArguments(
-        tuple(map_tensors(value, exchanged) for value in given.args),
-        {name: map_tensors(value, exchanged) for name, value in given.kwargs.items()},
-    )
-    changed = _called(module, other)
-    worst = 0.0
-    for a, b in zip(changed, first, strict=False):
-        if a.shape == b.shape and a.dim() and a.shape[0] == batch:
-            worst = max(worst, _difference(a[0], b[0]))
-    if worst <= _TOLERANCE:
-        return None
-    return Failed(
-        "batch",
-        "the first item of a batch changes with the others, by up to "
-        f"{worst:.2g} of the largest magnitude",
-        "each item by itself",
-        "items mix",
-        _first_that_mixes(module, given, other, batch),
-        "a reshape that mixes batch and space, statistics of the batch in eval mode, or a softmax "
-        "or mean over dimension 0?",
+    return CallArguments(
+        tuple(map_tensors(value, change) for value in given.args),
+        {name: map_tensors(value, change) for name, value in given.kwargs.items()},
     )
 
 
 def _first_that_mixes(
-    module: nn.Module, one: CallArguments, other: CallArguments, batch: int
+    module: nn.Module, one: CallArguments, other: CallArguments, batch: int, kept: int
 ) -> str | None:
-    """The innermost module whose first item is equal before it and different after it."""
-    before, after = (_watched(module, call, batch) for call in (one, other))
+    """The innermost module before which the item that is kept is equal, and different after it."""
+    before, after = (_watched(module, call, batch, kept) for call in (one, other))
     for a, b in zip(before, after, strict=False):
         if a.path != b.path or not a.taken:
             continue
@@ -181,13 +192,13 @@ def _same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
     )
 
 
-def _watched(module: nn.Module, call: CallArguments, batch: int) -> list[_Seen]:
+def _watched(module: nn.Module, call: CallArguments, batch: int, kept: int) -> list[_Seen]:
     """Every call of a module inside, innermost first."""
     seen: list[_Seen] = []
 
     def items(value: Any) -> list[torch.Tensor]:
         return [
-            tensor[0].detach().clone()
+            tensor[kept].detach().clone()
             for _, tensor in named_tensors(value)
             if tensor.dim() and tensor.shape[0] == batch
         ]

@@ -284,7 +284,8 @@ def _conclude(report: ShapeReport, path: object, *, shown: bool, quiet: bool) ->
     if quiet:
         return
     if not shown:
-        failed = len(report.findings)
-        note(f"{len(report.cases)} cases, {failed} finding{'' if failed == 1 else 's'}")
+        from blocktool.render.shapes_words import totals_line
+
+        note(totals_line(report))
     if path is not None:
         note(f"wrote {path}")

@@ -9,30 +9,44 @@ from blocktool.cli.terminal import width_of
 
 _AFTER = 0.7
 _EVERY = 0.1
+_EVERY_LINE = 15.0
+"""Seconds between two lines where there is no terminal, as in a CI job's log."""
 
 
 class Bar:
-    """``1,240 of 10,400 cases, 3 failed``: only on a terminal, and only if it takes a while."""
+    """``1,240 of 10,400 cases, 3 failed``, if it takes a while: on a terminal in one line that
+    vanishes, elsewhere a line now and then."""
 
     def __init__(self, what: str, *, hidden: bool = False) -> None:
         self._what = what
-        self._on = not hidden and sys.stderr.isatty()
+        self._hidden = hidden
+        self._terminal = sys.stderr.isatty()
         self._began = self._last = time.monotonic()
         self._shown = False
 
     def show(self, done: int, total: int, failed: int = 0) -> None:
         """Say how far it is."""
-        cells = max(10, min(30, width_of(sys.stderr) - 50))
-        filled = cells * done // max(total, 1)
-        text = f"[{'#' * filled}{'.' * (cells - filled)}] {done:,} of {total:,} {self._what}"
-        self.tell(f"{text}, {failed:,} failed" if failed else text)
+        text = f"{done:,} of {total:,} {self._what}"
+        if failed:
+            text += f", {failed:,} failed"
+        if self._terminal:
+            cells = max(10, min(30, width_of(sys.stderr) - 50))
+            filled = cells * done // max(total, 1)
+            text = f"[{'#' * filled}{'.' * (cells - filled)}] {text}"
+        self.tell(text)
 
     def tell(self, text: str) -> None:
         """Say it, in place of what was said before."""
         now = time.monotonic()
-        if not self._on or now - self._began < _AFTER or now - self._last < _EVERY:
+        if self._hidden or now - self._began < _AFTER:
             return
-        self._last, self._shown = now, True
+        if now - self._last < (_EVERY if self._terminal else _EVERY_LINE):
+            return
+        self._last = now
+        if not self._terminal:
+            print(text, file=sys.stderr, flush=True)
+            return
+        self._shown = True
         sys.stderr.write(f"\r\x1b[K{text[: width_of(sys.stderr) - 1]}")
         sys.stderr.flush()
 

@@ -84,7 +84,7 @@ def _finding(finding: Finding, *, unfolded: bool) -> str:
 
 def _refusals(report: ShapeReport) -> Iterator[str]:
     told = [
-        f"- {text(f'{who}: {reason}')}, e.g. `-i {code(example)}`"
+        f"- {text(f'{who}: {reason}')}, e.g. `{code(example)}`"
         for who, reason, example in words.refusals(report)
     ]
     if told:

@@ -75,10 +75,8 @@ def _refusals(report: ShapeReport, view: View, glyphs: Glyphs) -> list[Line]:
     told = words.refusals(report)
     lines: list[Line] = []
     for who, reason, example in told[:_MOST_REFUSALS]:
-        head, tail = _plain(f"{who}: ", view), _plain(f", e.g. -i {example}", view)
-        room = max(view.width - width_of(head) - width_of(tail), _LEAST_REASON)
-        text = f"{head}{shorten(_plain(reason, view), room, glyphs)}{tail}"
-        lines.append([(shorten(text, view.width, glyphs), "dim")])
+        text = _plain(f"{who}: {reason}, e.g. {example}", view)
+        lines += [[(line, "dim")] for line in wrap(text, view.width, indent=2)]
     if (more := len(told) - _MOST_REFUSALS) > 0:
         lines.append([(f"and {more} more reasons to refuse: -f json has them", "dim")])
     return lines

@@ -161,9 +161,9 @@ def held_to(target: CheckedTarget) -> str:
 
 
 def refusals(report: ShapeReport) -> list[tuple[str, str, str]]:
-    """Who refuses how many cases, why, and an example, as after ``-i``.
+    """Who refuses how many cases, why, and an example.
 
-    ``("conv refuses 14 of 120", "needs 224x224", "1x3x32x32")``, or for a reason that several
+    ``("conv refuses 14 of 120", "needs 224x224", "-i 1x3x32x32")``, or for a reason that several
     targets share ``("conv, se and 2 others refuse 35", ...)``; the most frequent first.
     """
     groups: dict[str, list[tuple[CheckedTarget, Refusal]]] = {}

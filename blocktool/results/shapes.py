@@ -93,7 +93,7 @@ class Refusal:
     reason: str
     cases: int
     example: str
-    """Inputs of one of them, as after ``-i``."""
+    """One of them as it is written: ``-i 1x3x8x8``, or the constructor's ``groups=3``."""
 
 
 @dataclass(frozen=True, slots=True)

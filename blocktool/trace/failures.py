@@ -10,7 +10,7 @@ from blocktool.errors import ModuleError
 from blocktool.results.specs import TensorSpec
 from blocktool.targets.user_code import user_frames
 from blocktool.trace.inputs import CallArguments
-from blocktool.trace.limits import one_line, raised_in_torch
+from blocktool.trace.limits import one_line, raised_in_torch, text_of
 from blocktool.trace.structure import specs_of
 
 
@@ -39,7 +39,7 @@ def _given(arguments: CallArguments) -> str:
 
 def _hint(error: BaseException, arguments: CallArguments) -> str:
     given = _given(arguments)
-    text = str(error)
+    text = text_of(error)
     if isinstance(error, ShapeError) and error.hint:
         return error.hint
     if isinstance(error, TypeError) and re.search(r"forward\(\).*(argument|positional)", text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import opcode
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +32,11 @@ _SIGNS = (
     "data-dependent",
     ".numpy() is not supported",
 )
+
+
+# With the separator: torchvision lies beside torch, and a user's folder may be called like ours.
+_TORCH = os.path.join(torch.__path__[0], "")
+_OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 
 class RungUnavailableError(NotImplementedError):
@@ -84,7 +90,7 @@ def _is_limit(error: BaseException) -> bool:
         return True
     if not raised_in_torch(error):
         return False
-    text = str(error)
+    text = text_of(error)
     if isinstance(error, NotImplementedError):
         return 'missing the required "forward"' not in text
     cls = type(error)
@@ -106,7 +112,7 @@ def raised_in_torch(error: BaseException) -> bool:
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
     code = traceback.tb_frame.f_code
-    if code.co_filename.startswith(torch.__path__[0]) or "blocktool" in code.co_filename:
+    if code.co_filename.startswith((_TORCH, _OURS)):
         return True
     # A call into C++ leaves no frame of its own: the last instruction there is a call, no raise.
     instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
@@ -124,15 +130,23 @@ def _raised_in_meta_kernel(error: BaseException) -> bool:
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
     file = traceback.tb_frame.f_code.co_filename
-    return file.startswith(torch.__path__[0]) and any(
+    return file.startswith(_TORCH) and any(
         part in file
         for part in ("_meta_registrations", "_refs", "_decomp", "_prims", "_subclasses")
     )
 
 
+def text_of(error: BaseException) -> str:
+    """What an exception says; nothing where its own ``__str__`` fails."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def one_line(error: BaseException) -> str:
     """The first line of an exception's text, with its type where the text alone is not clear."""
-    text = str(error).strip().split("\n", 1)[0].strip()
+    text = text_of(error).strip().split("\n", 1)[0].strip()
     if len(text) > _LINE:
         text = f"{text[: _LINE - 3]}..."
     if isinstance(error, RungUnavailableError):

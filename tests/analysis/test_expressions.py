@@ -102,6 +102,8 @@ def test_as_python_does(text: str) -> None:
         ("H is W", 0, "only =="),
         ("ceil(H, 2)", 0, "one argument"),
         ("max(H)", 0, "two arguments"),
+        ("W + H//0", 7, "division by zero"),
+        ("H % 0", 4, "division by zero"),
         ("max(H, *W)", 7, "only sizes"),
         ("  H + Ä", 6, "unknown size 'Ä'"),
         ("H" + "+H" * 12000, 0, "longer"),
@@ -138,7 +140,9 @@ def test_nothing_in_an_expression_runs(text: str, tmp_path: object, monkeypatch:
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["H//0", "H % 0", "H/(W - 20)", "H**-1", "2**65", "H**W**W"])
+@pytest.mark.parametrize(
+    "text", ["H//(W - 20)", "H % (W - 20)", "H/(W - 20)", "H**-1", "2**65", "H**W**W"]
+)
 def test_what_has_no_value(text: str) -> None:
     with pytest.raises(NotWholeError):
         evaluate(parse(text), SIZES)

@@ -106,7 +106,7 @@ def broken() -> ShapeReport:
     )
     made = report(*cases)
     net, vit, conv = made.targets
-    refusal = Refusal("needs 224x224 (AssertionError: Input height (32) ...)", 1, "1x3x32x32")
+    refusal = Refusal("needs 224x224 (AssertionError: Input height (32) ...)", 1, "-i 1x3x32x32")
     targets = (
         replace(net, notes=("the channels were left as they are",)),
         replace(vit, contract=None, contract_source="none", refusals=(refusal,)),
@@ -167,7 +167,7 @@ def hostile() -> ShapeReport:
     command = "blocktool check-shapes 'a b|\U0001f4a5`$(reboot)`\n\x1b[31m.py:Net' -i 2x16x1x1"
     bad = case(failed, 2, 16, 1, 1, target=HOSTILE, reproduce=command, device="cpu")
     made = report(bad, stopped_early=True)
-    refusal = Refusal("no |such| <size>\n", 1, "x`y=1x1")
+    refusal = Refusal("no |such| <size>\n", 1, "-i x`y=1x1")
     (target,) = made.targets
     target = replace(target, refusals=(refusal,), notes=("<b>note\x07</b>",))
     return replace(made, targets=(target,), findings=(Finding(bad, 1, 9, "B > 1\x1b | <i>"),))
