@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from blocktool.analysis.expressions import (
+    Comparison,
     ExpressionError,
+    Logic,
     Node,
     NotWholeError,
     Number,
@@ -80,7 +82,10 @@ def _contract(text: str, part: str, start: int) -> Contract:
     sizes = []
     for size in _split(part):
         try:
-            sizes.append(parse(size))
+            node = parse(size)
+            if isinstance(node, (Comparison, Logic)):
+                raise ExpressionError("a comparison is no size", size, 0)
+            sizes.append(node)
         except ExpressionError as error:
             raise ExpressionError(error.reason, text, start + error.position, error.hint) from None
         start += len(size) + 1

@@ -264,7 +264,7 @@ def _operate(op: str, a: Value, b: Value) -> Value:
     if op == "**":
         # Bounded, so that no expression takes the machine's time or memory.
         if not (isinstance(b, int) and 0 <= b <= _MAX_POWER) or _bits(a) * b > _MAX_BITS:
-            raise NotWholeError(f"{a}**{b}")
+            raise NotWholeError("a power that is too large or no whole number")
         return a**b
     if b == 0:
         raise NotWholeError("a division by zero")

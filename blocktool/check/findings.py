@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from blocktool.analysis.contracts import mismatch, parse_contracts
 from blocktool.analysis.where import NOT_SQUARE, Seen, failing_rule
 from blocktool.check.causes import signature
 from blocktool.check.chunk import RanCase, affordable, run_one
@@ -51,6 +52,9 @@ def find(tried: Sequence[Tried]) -> Iterator[Finding]:
             if looked_at < _MOST_LOOKED_AT and each.subject is not None and _alone(smallest):
                 looked_at += 1
                 found = _confirmed(each, each.subject, _smallest(each, each.subject, smallest))
+                if isinstance(found, str):
+                    largest = max(failing, key=_rank)
+                    found = _confirmed(each, each.subject, largest)
                 if isinstance(found, str):
                     _excuse(each, failing, found)
                     continue
@@ -129,15 +133,21 @@ def _smallest(tried: Tried, subject: Subject, ran: RanCase) -> RanCase:
     if smaller == planned:
         return ran
     small = run_one(tried.group, subject, smaller, device)
-    return _told_as(ran, small) if outcome.kind == "shape" else small
+    return _told_as(subject, ran, small) if outcome.kind == "shape" else small
 
 
-def _told_as(ran: RanCase, small: RanCase) -> RanCase:
-    """A smaller case, with the words of the one that it stands for and figures of its own."""
+def _told_as(subject: Subject, ran: RanCase, small: RanCase) -> RanCase:
+    """A smaller case, with figures of its own, and the formula of the one that it stands for if it
+    is right of both."""
     said, figures = ran.case.outcome, small.case.outcome
     if not (isinstance(said, Failed) and isinstance(figures, Failed)):
         return small
     _, equals, formula = (said.actual or "").partition(" = ")
+    if not formula:
+        return small
+    sizes = subject.pattern.bindings(small.sizes)
+    if mismatch(parse_contracts([formula]), small.case.outputs, sizes, in_order=True):
+        return small
     actual = f"{figures.actual}{equals}{formula}"
     outcome = replace(figures, message=said.message, actual=actual)
     return replace(small, case=replace(small.case, outcome=outcome))
@@ -161,7 +171,7 @@ def _confirmed(tried: Tried, subject: Subject, ran: RanCase) -> RanCase | str:
         reproduce = ran.case.reproduce  # shorter, and shows the same
         case = replace(real.case, device=ran.case.device, reproduce=reproduce)
         told = replace(real, case=case)
-        return _told_as(ran, told) if real.case.outcome.kind == "shape" else told
+        return _told_as(subject, ran, told) if real.case.outcome.kind == "shape" else told
     if isinstance(real.case.outcome, Passed):
         assert isinstance(ran.case.outcome, Failed)
         return f"holds on the CPU, not without data: {ran.case.outcome.message}"

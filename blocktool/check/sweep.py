@@ -183,7 +183,7 @@ def _run(
         for index, ran in results:
             piece = pieces[index]
             if isinstance(ran, DiedError):
-                ran = _one_by_one(work, piece)
+                ran = _in_parts(work, piece)
             state.tried[piece.index].ran.extend(ran)
             done += piece.stop - (piece.start or 0)
             failures += sum(isinstance(each.case.outcome, Failed) for each in ran)
@@ -209,20 +209,19 @@ class _Work:
         return run_chunk(piece.group, piece.start, piece.stop, piece.device)
 
 
-def _one_by_one(work: _Work, piece: _Piece) -> list[RanCase]:
-    """A piece that killed its process, case by case, each in a process of its own."""
+def _in_parts(work: _Work, piece: _Piece) -> list[RanCase]:
+    """A piece that killed its process, half by half, each in a process of its own, until the case
+    that does it is alone."""
+    start = piece.start or 0
+    if piece.stop - start <= 1:
+        subject, cases = prepared(piece.group)
+        return [_died(piece.group, subject, cases[start])]
+    middle = (start + piece.stop) // 2
     ran: list[RanCase] = []
-    subject, cases = prepared(piece.group)
-    for start in range(piece.start or 0, piece.stop):
-        single = _Piece(
-            piece.group,
-            piece.index,
-            None if piece.start is None else start,
-            start + 1,
-            piece.device,
-        )
-        done = run_alone(work, single)
-        ran += [_died(piece.group, subject, cases[start])] if isinstance(done, DiedError) else done
+    for first, last in ((start, middle), (middle, piece.stop)):
+        half = replace(piece, start=first, stop=last)
+        done = run_alone(work, half)
+        ran += _in_parts(work, half) if isinstance(done, DiedError) else done
     return ran
 
 

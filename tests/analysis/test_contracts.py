@@ -70,7 +70,14 @@ def test_a_scalar() -> None:
 
 @pytest.mark.parametrize(
     ("text", "position"),
-    [("B, C,, H", 5), ("B, foo(H)", 3), ("p3: B, H +", 10), ("B; p4: C +", 10), ("p: B; p: C", 0)],
+    [
+        ("B, C,, H", 5),
+        ("B, H < 3", 2),
+        ("B, foo(H)", 3),
+        ("p3: B, H +", 10),
+        ("B; p4: C +", 10),
+        ("p: B; p: C", 0),
+    ],
 )
 def test_the_place_of_a_mistake(text: str, position: int) -> None:
     with pytest.raises(ExpressionError) as caught:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -86,6 +88,33 @@ def test_nothing_is_left_running_when_it_is_closed(tmp_path: Path) -> None:
     started = [int(Path(file).read_text()) for file in files if Path(file).exists()]
     assert started
     deadline = time.monotonic() + 10
+    while any(map(is_running, started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_running, started))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="by a signal of Linux")
+def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    files = [str(tmp_path / f"{i}") for i in range(2)]
+    script.write_text(
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "import os\n"
+        "from blocktool.check.pool import run_all\n"
+        "def work(path):\n"
+        "    Path(path).write_text(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+        f"list(run_all(work, {files!r}, 2))\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)])
+    deadline = time.monotonic() + 20
+    while not all(Path(file).exists() for file in files) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    started = [int(Path(file).read_text()) for file in files]
     while any(map(is_running, started)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_running, started))
