@@ -25,7 +25,8 @@ def _grid(*skip: str, **options: object) -> SweepWords:
 _IN = {"in_channels": 16}
 _PAIR = {"in_channels": 16, "out_channels": 24}
 _RESIDUAL = (
-    _grid(**_IN, out_channels=(16, 32), stride=(1, 2), norm=("batch", "layer")),
+    _grid(**_IN, out_channels=(16, 32), stride=(1, 2)),
+    _grid(**_IN, out_channels=32, stride=2, norm=("layer", "group")),
     _grid(**_IN, out_channels=32, stride=(1, 2), shortcut="avg", dilation=(1, 2)),
     _grid(**_IN, attn="se", drop_path=0.1, layer_scale=0.1, act="silu"),
 )
@@ -38,20 +39,20 @@ _BOTTLENECK = (
 CATALOG_SWEEPS: Mapping[str, tuple[SweepWords, ...]] = MappingProxyType(
     {
         "conv": (
-            _grid(**_PAIR, kernel_size=(1, 2, 3, 5, [3, 5]), stride=(1, 2, [2, 1])),
+            _grid(**_PAIR, kernel_size=(1, 2, 3, [3, 5]), stride=(1, 2, [2, 1])),
             _grid(**_PAIR, padding=("same", "valid", 0, [1, 3])),
             _grid(**_PAIR, padding_mode=("reflect", "replicate", "circular")),
             _grid(**_PAIR, order=("cna", "nac"), norm=("group", "layer", None)),
             # torch's own instance norm makes row-major maps of channels-last ones.
             _grid("layout", **_PAIR, order=("cna", "nac"), norm="instance"),
-            _grid(**_PAIR, dilation=(2, 3), groups=(4, 8), act=("prelu", None)),
+            _grid(**_PAIR, dilation=(2, 3), groups=(4, 8), act="prelu"),
         ),
         "depthwise-separable": (
             _grid(**_PAIR, kernel_size=(3, 5), stride=(1, 2), depth_multiplier=(1, 2)),
             _grid(**_PAIR, mid_norm=False, mid_act=False, dilation=2),
         ),
-        "grouped-conv": (_grid(**_PAIR, groups=(2, 4, 8), stride=(1, 2), shuffle=(False, True)),),
-        "dilated-conv": (_grid(**_PAIR, dilation=(2, 3, 4), kernel_size=(3, 5), stride=(1, 2)),),
+        "grouped-conv": (_grid(**_PAIR, groups=(2, 8), stride=(1, 2), shuffle=(False, True)),),
+        "dilated-conv": (_grid(**_PAIR, dilation=(2, 3), kernel_size=(3, 5), stride=(1, 2)),),
         "multi-head-attention": (
             _grid(dim=32, num_heads=(1, 4), qk_norm=(None, "rms")),
             _grid(dim=32, num_heads=4, num_kv_heads=(1, 2), kv_dim=(None, 24), head_dim=(None, 16)),
@@ -83,7 +84,7 @@ CATALOG_SWEEPS: Mapping[str, tuple[SweepWords, ...]] = MappingProxyType(
         "bottleneck": (*_BOTTLENECK, _grid(in_channels=32, stride=2, stride_on="1x1")),
         "preact": _RESIDUAL,
         "preact-bottleneck": _BOTTLENECK,
-        "se": (_grid(channels=(16, 40), reduction=(4, 16), gate=("sigmoid", "hardsigmoid")),),
+        "se": (_grid(channels=40, reduction=(4, 16), gate=("sigmoid", "hardsigmoid")),),
         "se-residual": (_grid(**_IN, out_channels=(16, 32), stride=(1, 2)),),
     }
 )
