@@ -27,69 +27,59 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     return pytester
 
 
-def test_a_marker_holds_a_target_to_its_shapes(suite: pytest.Pytester) -> None:
-    suite.makepyfile(
-        """
-        import pytest
+TESTS = """
+import pytest
+from net import Net
 
-        @pytest.mark.blocktool("net.py:Net", "width=4,8", size="8,9", expect="B, width, H, W")
-        def test_good(): ...
+@pytest.mark.blocktool("net.py:Net", "width=4,8", size="8,9", expect="B, width, H, W")
+def test_marked(): ...
 
-        @pytest.mark.blocktool("net.py:Net", size="8,9", expect="B, 8, H, W//2")
-        def test_bad(): ...
+@pytest.mark.blocktool("net.py:Net", size="8,9", expect="B, 8, H, W//2")
+def test_marked_bad(): ...
 
-        @pytest.mark.blocktool
-        def test_without(): ...
-        """
+@pytest.mark.blocktool
+def test_marked_with_nothing(): ...
+
+@pytest.mark.blocktool("net.py:Nett")
+def test_marked_wrong(): ...
+
+def test_fixture(blocktool):
+    report = blocktool.check_shapes(Net(), "1x3x8x8", expect="B, 8, H, W", size=8)
+    assert report.targets[0].passed > 4
+
+def test_fixture_bad(blocktool):
+    blocktool.check_shapes(Net(), "1x3x8x8", expect="B, 9, H, W", size=8)
+
+def test_unknown_size(blocktool):
+    blocktool.check_shapes(Net(), "1x3x8x8", expect="B, X, H, W")
+
+def test_unknown_option(blocktool):
+    blocktool.check_shapes(Net(), "1x3x8x8", sizes=8)
+"""
+
+
+def test_markers_and_the_fixture_hold_modules_to_their_shapes(suite: pytest.Pytester) -> None:
+    suite.makepyfile(TESTS)
+    done = suite.runpytest_subprocess("-rA")  # one process: torch is imported once
+    done.assert_outcomes(passed=2, failed=6)
+    text = done.stdout.str()
+    for name in ("test_marked", "test_fixture"):
+        assert (
+            f"PASSED test_markers_and_the_fixture_hold_modules_to_their_shapes.py::{name}\n" in text
+        )
+    told = (
+        "*out = B, 8, H, W, not B, 8, H, W//2*",
+        "*blocktool check-shapes net.py:Net*--expect*",
+        "*needs a target*",
+        "*has no attribute 'Nett'*",
+        "*shapes do not hold*",
+        "*unknown size 'X'*",
+        "*mean size?*",
     )
-    done = suite.runpytest_subprocess()
-    done.assert_outcomes(passed=1, failed=2)
-    done.stdout.fnmatch_lines(
-        ["*out = B, 8, H, W, not B, 8, H, W//2*", "*blocktool check-shapes net.py:Net*--expect*"]
-    )
-    done.stdout.fnmatch_lines(["*needs a target*"])
-
-
-def test_a_fixture_takes_modules(suite: pytest.Pytester) -> None:
-    suite.makepyfile(
-        """
-        import pytest
-        from net import Net
-
-        def test_good(blocktool):
-            report = blocktool.check_shapes(Net(), "1x3x8x8", expect="B, 8, H, W", size=8)
-            assert report.targets[0].passed > 4
-
-        def test_bad(blocktool):
-            blocktool.check_shapes(Net(), "1x3x8x8", expect="B, 9, H, W", size=8)
-        """
-    )
-    done = suite.runpytest_subprocess()
-    done.assert_outcomes(passed=1, failed=1)
-    done.stdout.fnmatch_lines(["*shapes do not hold*"])
-    assert "pytest_plugin.py" not in done.stdout.str().replace("blocktool.pytest_plugin", "")
-
-
-def test_what_cannot_be_checked_is_one_line_and_a_hint(suite: pytest.Pytester) -> None:
-    suite.makepyfile(
-        """
-        import pytest
-        from net import Net
-
-        @pytest.mark.blocktool("net.py:Nett")
-        def test_target(): ...
-
-        def test_name(blocktool):
-            blocktool.check_shapes(Net(), "1x3x8x8", expect="B, X, H, W")
-
-        def test_option(blocktool):
-            blocktool.check_shapes(Net(), "1x3x8x8", sizes=8)
-        """
-    )
-    done = suite.runpytest_subprocess()
-    done.assert_outcomes(failed=3)
-    done.stdout.fnmatch_lines(["*has no attribute 'Nett'*", "*unknown size 'X'*", "*mean size?*"])
-    assert "site-packages" not in done.stdout.str()
+    for line in told:
+        done.stdout.fnmatch_lines([line])
+    assert "site-packages" not in text
+    assert "pytest_plugin.py" not in text
 
 
 def test_the_plugin_costs_a_suite_nothing(suite: pytest.Pytester) -> None:
