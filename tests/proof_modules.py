@@ -43,12 +43,18 @@ def plain_run(module: nn.Module, pattern: Pattern) -> Callable[[Mapping[str, int
 def claimed_run(proof: Proof) -> Callable[[Mapping[str, int]], Shapes | None]:
     """The shapes that a proof's own words give at some sizes, None where it is not to run."""
     conditions = [parse(text) for text in proof.constraints]
-    outputs = parse_contracts([proof.output]) if proof.output else ()
+    outputs = [
+        ([parse(text) for text in each.constraints], parse_contracts([each.output]))
+        for each in proof.outputs
+    ]
 
     def run(sizes: Mapping[str, int]) -> Shapes | None:
-        if not proof.output or not all(evaluate(node, sizes) for node in conditions):
+        if not all(evaluate(node, sizes) for node in conditions):
             return None
-        return tuple(tuple(int(evaluate(s, sizes)) for s in each.sizes) for each in outputs)
+        own = [each for where, each in outputs if all(evaluate(node, sizes) for node in where)]
+        assert len(own) <= 1, (sizes, own)
+        shapes = own[0] if own else None
+        return shapes and tuple(tuple(int(evaluate(s, sizes)) for s in e.sizes) for e in shapes)
 
     return run
 
@@ -171,6 +177,24 @@ class Single(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.view(1, 3, x.shape[2] * x.shape[3])
+
+
+class Halved(nn.Module):
+    """Halves until the height is at most 4: a way, and an output, for each number of times."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        while x.shape[2] > 4:
+            x = F.max_pool2d(x, 2)
+        return x
+
+
+class Odd(nn.Module):
+    """Refuses an even height."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] % 2 == 0:
+            raise ValueError("odd only")
+        return x
 
 
 class Valued(nn.Module):

@@ -8,6 +8,7 @@ from itertools import product
 
 from blocktool.analysis.domain import Region, outcome_of
 from blocktool.analysis.expressions import Node
+from blocktool.analysis.ranges import check_time
 from blocktool.analysis.size_sets import SizeSet
 
 
@@ -62,6 +63,7 @@ def _with_outcomes(
     for one in (within, *(regions[position] for position in inside)):
         keys |= {each.key: each.outcomes for each in one.relations}
     for values in product(*map(sorted, keys.values())):
+        check_time()
         outcomes = dict(zip(keys, values, strict=True))
         if all(outcomes[each.key] in each.allowed for each in within.relations):
             yield (

@@ -15,7 +15,7 @@ from blocktool.analysis import polynomials as poly
 from blocktool.analysis.division import floor_divide
 from blocktool.analysis.expressions import Call, Comparison, Logic, Name, Node, Number, Operation
 from blocktool.analysis.polynomials import ONE, Polynomial
-from blocktool.analysis.ranges import Cell, CutError, UndecidedError
+from blocktool.analysis.ranges import Cell, CutError, UndecidedError, check_time
 from blocktool.analysis.signs import compare
 
 MOST_CELLS = 40_000
@@ -30,12 +30,14 @@ def pieces(
 ) -> Iterator[tuple[Cell, Outcome]]:
     """Cut ``cells`` until ``node`` is one polynomial, or one truth value, on each.
 
-    Raises UndecidedError where that is not possible, or takes more than ``most`` cells.
+    Raises UndecidedError where that is not possible, or takes more than ``most`` cells,
+    and OverdueError after the time of :func:`blocktool.analysis.ranges.until`.
     """
     program = _compiled(node)
     waiting = list(cells)
     count = len(waiting)
     while waiting:
+        check_time()
         cell = waiting.pop()
         try:
             outcome = _run(program, cell)

@@ -17,7 +17,7 @@ from blocktool.analysis.expressions import (
     evaluate,
     names_in,
 )
-from blocktool.analysis.ranges import Cell, UndecidedError
+from blocktool.analysis.ranges import Cell, UndecidedError, check_time
 from blocktool.analysis.substitution import substitute
 
 
@@ -97,6 +97,7 @@ def _differing(
     """The first of these points that lies in the region and at which the two differ."""
     others = {symbol: where.of(symbol).nearest(size) for symbol, size in symbols.items()}
     for point in points:
+        check_time()
         sizes = others | point
         if not all(each.holds(sizes) for each in where.relations):
             sizes = _following(sizes, where)

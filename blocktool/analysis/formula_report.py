@@ -27,11 +27,16 @@ def report(
     figures: Figures,
     peak: Sequence[Count] | None,
     *,
+    inputs: Sequence[TensorSpec | None],
+    outputs: Sequence[TensorSpec | None],
     compared: int,
     notes: Sequence[str],
     target: str,
+    peak_where: Sequence[str] = (),
 ) -> Formulas:
-    """The report; ``trace`` is that of a symbolic run, ``rows`` have counts for sizes."""
+    """The report; ``trace`` is that of a symbolic run, ``rows``, ``inputs`` and ``outputs`` have
+    counts for sizes, and None for a shape without a formula. ``peak_where`` are the conditions of
+    the peak alone."""
     root = {name: _text(figures.get(("", name))) for name in FIGURES}
     return Formulas(
         target=target,
@@ -41,12 +46,13 @@ def report(
         environment=trace.environment,
         symbols=tuple(symbols),
         conditions=tuple(conditions),
-        inputs=tuple(map(_tensor, trace.inputs)),
-        outputs=tuple(map(_tensor, trace.outputs)),
+        inputs=tuple(map(_tensor, inputs)),
+        outputs=tuple(map(_tensor, outputs)),
         totals=FormulaTotals(
             **root,
             param_bytes=_text(figures.get(PARAM_BYTES)),
             peak_live_bytes=None if peak is None else largest(peak),
+            peak_live_bytes_where=tuple(peak_where),
         ),
         modules=tuple(_row(row, figures) for row in rows),
         compared=compared,
@@ -73,12 +79,16 @@ def _text(count: Count | None) -> Formula | None:
     return None if count is None else count.text()
 
 
-def _tensor(spec: TensorSpec) -> SymbolicTensor:
+def _tensor(spec: TensorSpec | None) -> SymbolicTensor | None:
+    if spec is None:
+        return None
     shape = tuple(size if isinstance(size, int) else size.text() for size in spec.shape)
     return SymbolicTensor(shape, spec.dtype, spec.name)
 
 
-def _shape(sizes: Sequence[int | Count]) -> str:
+def _shape(sizes: Sequence[int | Count] | None) -> str | None:
+    if sizes is None:
+        return None
     return ", ".join(str(size) if isinstance(size, int) else size.text() for size in sizes)
 
 

@@ -15,7 +15,8 @@ from blocktool.analysis.counts import Count
 from blocktool.analysis.polynomials import Coefficient, Monomial, Polynomial
 
 _HELD_OUT = 3
-"""Values beyond those that an interpolation needs, which it has to agree with."""
+"""Values beyond those that an interpolation needs, which it has to agree with; as many as it needs
+where these are fewer."""
 
 Values = Mapping[str, int]
 
@@ -36,7 +37,7 @@ class Interpolation:
         ]
         self._rows = [[_at(monomial, values) for monomial in self._monomials] for values in samples]
         self._basis, self._inverse = _inverted(self._rows, len(self._monomials))
-        if len(samples) < len(self._basis) + _HELD_OUT:
+        if len(samples) < len(self._basis) + min(_HELD_OUT, len(self._basis)):
             raise ValueError("too few values to check against")
         used = [samples[index] for index in self._basis]
         for name in powers:

@@ -128,7 +128,7 @@ def sign_runs(p: Polynomial, low: int, high: int | None) -> list[tuple[int, int]
     starts = sorted({low, *_changes(coefficients, low, last)})
     runs: list[tuple[int, int]] = []
     for start in starts:
-        sign = _sign(_horner(coefficients, start))
+        sign = sign_of(_horner(coefficients, start))
         if not runs or runs[-1][1] != sign:
             runs.append((start, sign))
     return runs
@@ -150,8 +150,8 @@ def _changes(coefficients: list[Coefficient], low: int, high: int) -> set[int]:
     edges = sorted({*_changes(_steps(coefficients), low, high - 1), low, high})
     found = set(edges)
     for left, right in pairwise(edges):
-        start = _sign(_horner(coefficients, left))
-        end = _sign(_horner(coefficients, right))
+        start = sign_of(_horner(coefficients, left))
+        end = sign_of(_horner(coefficients, right))
         if start != end:
             for passed in {start, 0} - {end}:
                 found.add(_first_past(coefficients, left, right, passed, end > start))
@@ -173,7 +173,7 @@ def _first_past(
     low, high = left, right
     while high - low > 1:
         middle = (low + high) // 2
-        sign = _sign(_horner(coefficients, middle))
+        sign = sign_of(_horner(coefficients, middle))
         if (sign > passed) if rising else (sign < passed):
             high = middle
         else:
@@ -198,7 +198,8 @@ def _horner(coefficients: list[Coefficient], at: int) -> Coefficient:
     return total
 
 
-def _sign(number: Coefficient) -> int:
+def sign_of(number: Coefficient) -> int:
+    """-1, 0 or 1."""
     return (number > 0) - (number < 0)
 
 

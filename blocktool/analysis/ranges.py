@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from math import inf
+
+MOST_CLASSES = 20_000
+
+_end: ContextVar[float] = ContextVar("end", default=inf)
 
 
 class UndecidedError(Exception):
     """A question about sizes that the algebra has no answer to; the message says which."""
+
+
+class OverdueError(Exception):
+    """There is no more time for a question about sizes."""
+
+
+@contextmanager
+def until(end: float) -> Iterator[None]:
+    """Within it, questions about sizes raise OverdueError after ``end`` (of time.monotonic())."""
+    token = _end.set(min(end, _end.get()))
+    try:
+        yield
+    finally:
+        _end.reset(token)
+
+
+def check_time() -> None:
+    """Raise OverdueError where the time is over."""
+    if time.monotonic() > _end.get():
+        raise OverdueError("the time is over")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +48,12 @@ class Range:
     high: int | None = None
 
     def refined(self, times: int) -> list[Range]:
-        """The same sizes in ``times`` residue classes of a larger step."""
+        """The same sizes in ``times`` residue classes of a larger step.
+
+        Raises UndecidedError where these are too many to list.
+        """
+        if times > MOST_CLASSES:
+            raise UndecidedError(f"a period of {times * self.step}")
         ranges = []
         for j in range(times):
             low = -((j - self.low) // times)

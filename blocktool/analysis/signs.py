@@ -14,7 +14,7 @@ _SHORT = 64
 def compare(op: str, difference: Polynomial, cell: Cell) -> bool:
     """Whether ``difference op 0`` holds on the cell; cuts it where it holds on a part."""
     if poly.is_constant(difference):
-        return _holds(op, _sign(difference.get(ONE, 0)))
+        return _holds(op, poly.sign_of(difference.get(ONE, 0)))
     names = sorted(poly.unknowns(difference))
     if len(names) == 1:
         here = cell[names[0]]
@@ -31,7 +31,7 @@ def _compare_joint(op: str, difference: Polynomial, names: list[str], cell: Cell
     if op in ("==", "!=") and _never_zero(difference):
         return op == "!="
     shifted = poly.shifted(difference, {name: cell[name].low for name in names})
-    signs = {_sign(coefficient) for coefficient in shifted.values()}
+    signs = {poly.sign_of(coefficient) for coefficient in shifted.values()}
     if len(signs) == 1:
         (sign,) = signs
         possible = {sign} if ONE in shifted else {sign, 0}
@@ -67,7 +67,3 @@ def _holds(op: str, sign: int) -> bool:
         ">": sign > 0,
         ">=": sign >= 0,
     }[op]
-
-
-def _sign(number: poly.Coefficient) -> int:
-    return (number > 0) - (number < 0)

@@ -16,9 +16,7 @@ from math import lcm
 from blocktool.analysis.breaks import Classes, in_class, joined, reduced
 from blocktool.analysis.cells import pieces, truth
 from blocktool.analysis.expressions import Node, names_in
-from blocktool.analysis.ranges import Cell, Range, UndecidedError
-
-MOST_CLASSES = 20_000
+from blocktool.analysis.ranges import MOST_CLASSES, Cell, Range, UndecidedError, check_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +170,7 @@ def from_ranges(ranges: Iterable[Range]) -> SizeSet:
 
     Raises UndecidedError where their common period is beyond bounds.
     """
+    check_time()
     ranges = list(ranges)
     modulus = lcm(*(here.step for here in ranges))
     if modulus > MOST_CLASSES:
@@ -189,6 +188,7 @@ def from_ranges(ranges: Iterable[Range]) -> SizeSet:
 
 
 def _combined(a: SizeSet, b: SizeSet, rule: Callable[[bool, bool], bool]) -> SizeSet:
+    check_time()
     modulus = lcm(a.modulus, b.modulus)
     if modulus > MOST_CLASSES:
         raise UndecidedError(f"a period of {modulus}")

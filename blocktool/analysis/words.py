@@ -217,11 +217,3 @@ def _remainder(name: str, modulus: int, op: str, value: int) -> str:
     if op == "==":
         return f"{name} is {value} more than a multiple of {modulus}"
     return f"the remainder of {name} divided by {modulus} is {_than(op, value)}"
-
-
-def set_of(parts: tuple[str, ...]) -> SizeSet:
-    """The set that conditions on one symbol describe together."""
-    result = EVERY
-    for part in parts:
-        result = result & size_set(parse(part))
-    return result

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from blocktool.analysis.boxes import boxes
 from blocktool.analysis.domain import Region, Relation
 from blocktool.analysis.expressions import Comparison, names_in, to_text
+from blocktool.analysis.ranges import OverdueError, until
 from blocktool.analysis.size_sets import NONE, SizeSet
 from blocktool.analysis.witness import is_empty
 from blocktool.analysis.words import conditions, together
 from blocktool.check.explore import Exploration, Way
 from blocktool.check.unions import simplified
+
+_SHOWN, _LONG = 2, 120
+_SECONDS = 1.0  # a note is worth no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,20 @@ def claim(found: Exploration) -> Claim:
     else:
         return Claim((product,))
     return Claim(tuple(simplified([_extended(found, way) for way in running], found.base)))
+
+
+def followed(found: Exploration) -> str:
+    """For which sizes ways were followed, shortened."""
+    regions = [way.region for way in found.ways]
+    with suppress(OverdueError), until(time.monotonic() + _SECONDS):  # else in more words
+        regions = simplified(regions, found.base)
+    parts = [" and ".join(_of_region(each, found.symbols)) or "all sizes" for each in regions]
+    more = f", or {len(parts) - _SHOWN} others" if len(parts) > _SHOWN else ""
+    return f"ways were followed for {', or '.join(map(_short, parts[:_SHOWN]))}{more}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
 def _own(found: Exploration, running: Sequence[Way], symbol: str) -> SizeSet:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from blocktool.analysis.domain import Region
+from blocktool.analysis.expressions import Node, NotWholeError, evaluate
+from blocktool.analysis.ranges import OverdueError
+from blocktool.check.claims import followed
 from blocktool.check.explore import Exploration
-from blocktool.check.follows import Promise, agrees, follows
-from blocktool.check.formulas import Outputs, shapes_at, shapes_text
-from blocktool.check.tested import Numeric, Sample, Tested
+from blocktool.check.follows import Promise, Shown, agrees, follows, runs
+from blocktool.check.outputs import Outputs, shapes_at, shapes_text
+from blocktool.check.tested import Numeric, Sample, Tested, can_run
 from blocktool.results.shapes import Verdict
 
 _SHOWN = 3
@@ -20,7 +23,10 @@ Answer = tuple[Verdict, str | None]
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of a module; ``promise`` or ``promised`` is its contract, if any."""
+    """All that is known of a module; ``promise`` or ``promised`` is its contract, if any.
+
+    ``where`` are conditions on the sizes for which the module is meant.
+    """
 
     found: Exploration
     out: Outputs | None
@@ -28,6 +34,14 @@ class Evidence:
     promise: Promise | None
     promised: Exploration | None
     numeric: Numeric
+    where: tuple[Node, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every size is accounted for, so that the claim is known."""
+        if self.found.blocked or not self.found.ways or self.test.least is None:
+            return False
+        return self.test.all_small and not self.test.unsettled
 
     def verdict(self, contradictions: list[str]) -> Answer:
         """What all of it shows; further contradictions are added to the list."""
@@ -50,17 +64,18 @@ class Evidence:
 
     def _broken(self, contradictions: list[str]) -> Answer | None:
         """Where the contract does not follow, or that this is not decided."""
-        if self.promise is not None:
-            shown = follows(self.promise, self.found)
-        elif self.promised is not None:
-            shown = agrees(self.found, self.promised)
-        else:
-            return None
+        try:
+            shown = self._shown()
+        except OverdueError:
+            shown = Shown(undecided="the time is over")
+        if shown.example is not None and not can_run(shown.example):
+            return "not proved", f"it is broken at {_at(shown.example)}, which is too large to run"
         if shown.example is not None:
             example = Sample(shown.example, self.numeric(shown.example))
             if broken := self._breaks(example):
                 return "refuted", broken
-            contradictions.append(f"at {example} the contract is kept, but not with symbols")
+            kept = "it runs" if shown.way and not shown.way.runs else "the contract is kept"
+            contradictions.append(f"at {example} {kept}, but not with symbols")
             return None
         for sample in self.test.samples:
             if broken := self._breaks(sample):
@@ -71,10 +86,27 @@ class Evidence:
             return "not proved", "not all of output_shape was followed"
         return None
 
+    def _shown(self) -> Shown:
+        """What the ways say of the sizes that are meant: that it runs there, as it is to."""
+        first = runs(self.found, self.where) if self.where else Shown()
+        if first.example is not None:
+            return first
+        if self.promise is not None:
+            second = follows(self.promise, self.found, self.where)
+        elif self.promised is not None:
+            second = agrees(self.found, self.promised, self.where)
+        else:
+            return first
+        return second if second.example is not None or not first.undecided else first
+
     def _breaks(self, sample: Sample) -> str:
         """How a run breaks the contract, empty where it keeps it."""
+        if not _meant(self.where, sample.sizes):
+            return ""
+        if self.where and isinstance(sample.result, str):
+            return f"at {sample}, which is meant, it raises {sample.result}"
         if self.promise is not None:
-            if isinstance(sample.result, str) or not self.promise.meant_for(sample.sizes):
+            if isinstance(sample.result, str):
                 return ""
             names = [tensor.name for tensor in self.out.formula] if self.out else []
             return self.promise.broken(sample.result, names, sample.sizes)
@@ -112,9 +144,9 @@ class Evidence:
 
     def notes(self) -> list[str]:
         """What else there is to say."""
-        notes = []
+        notes = [] if self.complete or not self.found.ways else [followed(self.found)]
         least = {name: size for name, size in (self.test.least or {}).items() if size > 1}
-        if least and self.test.all_small:
+        if least and self.complete:
             notes.append(
                 f"followed with symbols {self._from()}; every smaller size was run with numbers"
             )
@@ -129,6 +161,13 @@ class Evidence:
     def _unusual(self, sample: Sample) -> int:
         """In how many symbols a sample is not as usual."""
         return sum(size != self.found.base[name] for name, size in sample.sizes.items())
+
+
+def _meant(where: Iterable[Node], sizes: Mapping[str, int]) -> bool:
+    try:
+        return all(bool(evaluate(node, sizes)) for node in where)
+    except NotWholeError:
+        return False
 
 
 def _does(sample: Sample) -> str:

@@ -14,6 +14,7 @@ from math import inf
 from blocktool.analysis.boxes import Box, boxes
 from blocktool.analysis.domain import Region, region
 from blocktool.analysis.expressions import Node
+from blocktool.analysis.ranges import OverdueError, check_time, until
 from blocktool.analysis.size_sets import EVERY, SizeSet, finite, interval
 from blocktool.analysis.witness import is_empty, witness
 from blocktool.results.symbolic import SymbolicRun
@@ -25,11 +26,19 @@ Follow = Callable[[dict[str, int]], SymbolicRun]
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How much a proof may take: ``runs`` with symbols and the ``seconds`` for them, and
-    ``samples``, runs with numbers that test it."""
+    ``samples``, runs with numbers that test it.
+
+    To work out what they show, and to test it, there are three tenths of the seconds more.
+    """
 
     runs: int = 150
     seconds: float = 120.0
     samples: int = 160
+
+    @property
+    def in_all(self) -> float:
+        """Seconds for everything."""
+        return 1.3 * self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +80,16 @@ class Exploration:
 
 
 def explore(
-    follow: Follow, base: Mapping[str, int], budget: Budget, conditions: Sequence[Node] = ()
+    follow: Follow,
+    base: Mapping[str, int],
+    budget: Budget,
+    conditions: Sequence[Node] = (),
+    end: float | None = None,
 ) -> Exploration:
     """Follow ways from ``base`` on, until all sizes are on one or the budget is spent.
 
-    ``conditions`` are those that sizes of inputs fulfil in any case.
+    ``conditions`` are those that sizes of inputs fulfil in any case. ``end`` is when the time is
+    over (of time.monotonic()), where it is not as the budget says.
 
     Sizes that differ from the base in one symbol come first, those with a size of 1 last, and
     large ones before small ones, which can also be run one by one.
@@ -83,16 +97,22 @@ def explore(
     within = region(conditions, dict.fromkeys(base, EVERY))
     usual = {symbol: max(size, 2) for symbol, size in base.items()}
     found = Exploration(tuple(base), usual if within.holds(usual) else dict(base), within)
-    started = time.perf_counter()
+    with until(time.monotonic() + budget.seconds if end is None else end):
+        try:
+            _fill(found, follow, budget)
+        except OverdueError:
+            found.spent = f"{budget.seconds:g} s"
+    return found
+
+
+def _fill(found: Exploration, follow: Follow, budget: Budget) -> None:
     hints: dict[str, int] | None = dict(found.base)
-    box = Box(within.sets, {})
+    box = Box(found.within.sets, {})
     while hints is not None:
         if len(found.ways) + len(found.blocked) >= budget.runs:
             found.spent = f"{budget.runs} runs"
-            break
-        if time.perf_counter() - started > budget.seconds:
-            found.spent = f"{budget.seconds:g} s"
-            break
+            return
+        check_time()
         run = follow(hints)
         way = _way(run, found.symbols) if run.limit is None else None
         if way is not None and way.region.holds(hints):
@@ -103,7 +123,6 @@ def explore(
             if not found.ways:
                 break
         box, hints = _next(found)
-    return found
 
 
 def _way(run: SymbolicRun, symbols: Sequence[str]) -> Way:

@@ -1,4 +1,7 @@
-"""Whether a contract follows from the ways through a module. Needs no torch."""
+"""Whether a contract follows from the ways through a module. Needs no torch.
+
+Each answer is for the sizes that fulfil some conditions, ``where``: those that are meant.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,21 @@ from blocktool.analysis.contracts import Contract, mismatch
 from blocktool.analysis.domain import Region, region
 from blocktool.analysis.equality import equal_on
 from blocktool.analysis.expressions import Node, Number, parse
+from blocktool.analysis.size_sets import EVERY
 from blocktool.analysis.substitution import substitute
-from blocktool.analysis.witness import witness
+from blocktool.analysis.witness import is_empty, witness
 from blocktool.check.explore import Exploration, Way
-from blocktool.check.formulas import Shapes
+from blocktool.check.outputs import Shapes
 from blocktool.results.specs import TensorSpec
 from blocktool.results.symbolic import SymbolicTensor
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What the outputs are to be; ``constants`` are further names that it uses, ``where`` are
-    conditions on the sizes for which it is meant."""
+    """What the outputs are to be; ``constants`` are further names that it uses."""
 
     contracts: tuple[Contract, ...]
     constants: Mapping[str, int]
-    where: tuple[Node, ...] = ()
 
     def broken(self, shapes: Shapes, names: Sequence[str | None], sizes: Mapping[str, int]) -> str:
         """How these outputs break it, empty where they keep it."""
@@ -41,13 +43,9 @@ class Promise:
         why = "" if found.expected.startswith("(") else f" ({found.message})"
         return f"at {at} the output is {found.actual}, expected {found.expected}{why}"
 
-    def meant_for(self, sizes: Mapping[str, int]) -> bool:
-        """Whether it speaks of these sizes."""
-        return region(self.where, {}).holds(sizes)
-
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Shown:
     """``example`` are sizes at which the contract is broken, ``undecided`` says what is open."""
 
     example: dict[str, int] | None = None
@@ -55,10 +53,24 @@ class Verdict:
     undecided: str | None = None
 
 
-def follows(promise: Promise, found: Exploration) -> Verdict:
-    """Whether the contract holds at all sizes of all ways."""
+def runs(found: Exploration, where: Sequence[Node]) -> Shown:
+    """Whether the module runs at all of the sizes, as far as there are ways."""
+    undecided = None
+    meant = region(where, dict.fromkeys(found.symbols, EVERY))
+    for way in found.ways:
+        if way.runs:
+            continue
+        both = _shared(way.region, meant, found)
+        if both is not None and both[1] is not None:
+            return Shown(both[1], way)
+        if both is not None:
+            undecided = "sizes that depend on each other"
+    return Shown(undecided=undecided)
+
+
+def follows(promise: Promise, found: Exploration, where: Sequence[Node] = ()) -> Shown:
+    """Whether the contract holds at all sizes of all ways that run."""
     values: dict[str, Node] = {name: Number(size) for name, size in promise.constants.items()}
-    where = [substitute(node, values) for node in promise.where]
     undecided = None
     for way in found.ways:
         if not way.runs:
@@ -69,9 +81,9 @@ def follows(promise: Promise, found: Exploration) -> Verdict:
         for contract, output in _pairs(promise.contracts, way.run.outputs):
             verdict = _held(contract, output, values, inside, found.base)
             if verdict.example is not None:
-                return Verdict(verdict.example, way)
+                return Shown(verdict.example, way)
             undecided = undecided or verdict.undecided
-    return Verdict(undecided=undecided)
+    return Shown(undecided=undecided)
 
 
 def _within(sizes: Region, where: Sequence[Node]) -> Region:
@@ -105,22 +117,22 @@ def _held(
     values: Mapping[str, Node],
     inside: Region,
     base: Mapping[str, int],
-) -> Verdict:
+) -> Shown:
     undecided = None
     if output is None or len(output.shape) != len(contract.sizes):
         # A size of its own for each dimension, none of which can be right.
         verdict = equal_on(Number(0), Number(1), inside, base)
-        return Verdict(verdict.counterexample, undecided=verdict.reason)
+        return Shown(verdict.counterexample, undecided=verdict.reason)
     for wanted, size in zip(contract.sizes, output.shape, strict=True):
         verdict = equal_on(substitute(wanted, values), parse(str(size)), inside, base)
         if verdict.equal is False:
-            return Verdict(verdict.counterexample)
+            return Shown(verdict.counterexample)
         if verdict.equal is None:
             undecided = undecided or f"{size} and the contract's size: {verdict.reason}"
-    return Verdict(undecided=undecided)
+    return Shown(undecided=undecided)
 
 
-def agrees(found: Exploration, promised: Exploration) -> Verdict:
+def agrees(found: Exploration, promised: Exploration, where: Sequence[Node] = ()) -> Shown:
     """Whether what was promised at all sizes is what comes out.
 
     An error is to be promised as an error, whatever it says.
@@ -128,18 +140,21 @@ def agrees(found: Exploration, promised: Exploration) -> Verdict:
     undecided = None
     for way in found.ways:
         for other in promised.ways:
-            both = _shared(way.region, other.region, found)
+            both = _shared(_within(way.region, where), other.region, found)
             if both is None:
                 continue
+            if both[1] is None:
+                undecided = undecided or "sizes that depend on each other"
+                continue
             if way.runs != other.runs or not _alike(way, other):
-                return Verdict(both[1], way)
+                return Shown(both[1], way)
             for mine, theirs in zip(way.run.outputs, other.run.outputs, strict=True):
                 contract = Contract(tuple(parse(str(size)) for size in theirs.shape))
                 verdict = _held(contract, mine, {}, both[0], found.base)
                 if verdict.example is not None:
-                    return Verdict(verdict.example, way)
+                    return Shown(verdict.example, way)
                 undecided = undecided or verdict.undecided
-    return Verdict(undecided=undecided)
+    return Shown(undecided=undecided)
 
 
 def _alike(way: Way, other: Way) -> bool:
@@ -148,13 +163,17 @@ def _alike(way: Way, other: Way) -> bool:
     ]
 
 
-def _shared(a: Region, b: Region, found: Exploration) -> tuple[Region, dict[str, int]] | None:
-    """The sizes in both, with an example; None where there are none."""
+def _shared(
+    a: Region, b: Region, found: Exploration
+) -> tuple[Region, dict[str, int] | None] | None:
+    """The sizes in both, with an example where one is found; None where there are none."""
     sets = {symbol: a.of(symbol) & b.of(symbol) for symbol in found.symbols}
     if not all(sets.values()):
         return None
     both = Region(sets, (*a.relations, *b.relations))
+    open_ = False
     for box, inside in boxes([both], Region(sets), found.symbols):
         if inside and (sizes := witness(box, found.base)) is not None:
             return both, sizes
-    return None
+        open_ = open_ or (bool(inside) and not is_empty(box, found.base))
+    return (both, None) if open_ else None

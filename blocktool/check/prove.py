@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,13 +17,14 @@ from blocktool.analysis.expressions import (
     evaluate,
     parse,
 )
-from blocktool.analysis.ranges import UndecidedError
+from blocktool.analysis.ranges import OverdueError, UndecidedError, until
+from blocktool.analysis.substitution import substitute
 from blocktool.analysis.words import in_words
 from blocktool.check.claims import claim
-from blocktool.check.evidence import Evidence
+from blocktool.check.evidence import Answer, Evidence
 from blocktool.check.explore import Budget, Exploration, Follow, explore
 from blocktool.check.follows import Promise
-from blocktool.check.formulas import Outputs, outputs, text_of
+from blocktool.check.outputs import Outputs, alternatives, output_text, outputs
 from blocktool.check.tested import Numeric, Tested, tested
 from blocktool.results.shapes import Constraint, Proof
 from blocktool.results.symbolic import SymbolicRun, SymbolicTensor
@@ -77,10 +79,10 @@ def prove(
         arguments: see ``target``.
     """
     budget = budget or Budget()
-    promise = None
-    if contract is not None:
-        meant = (parse(where),) if where else ()
-        promise = Promise(tuple(contract), dict(constants or {}), meant)
+    known = dict(constants or {})
+    promise = None if contract is None else Promise(tuple(contract), known)
+    values: dict[str, Node] = {name: Number(size) for name, size in known.items()}
+    meant = (substitute(parse(where), values),) if where else ()
     nothing = Proof(
         target=target,
         arguments=dict(arguments or {}),
@@ -90,55 +92,65 @@ def prove(
         verdict="not proved",
         reason=None,
         contract=contract_text(contract) if contract else "output_shape" if promised else None,
-        notes=(f"the contract is meant for sizes where {where}",) if where and contract else (),
+        notes=(f"it is meant for sizes where {where}",) if where else (),
+        where=where,
     )
     whole = tuple(_whole_sizes(inputs))
+    end = time.monotonic() + budget.seconds
+    last = end + budget.in_all - budget.seconds
     try:
-        found = explore(follow, base, budget, whole)
-        other = None if promised is None else explore(promised, base, budget, whole)
-        return _shown(nothing, found, promise, other, numeric, budget)
+        found = explore(follow, base, budget, whole, end)
+        # A contract is quick to follow, and of no use unless all of it is followed.
+        later = max(end, time.monotonic() + budget.seconds / 10)
+        other = None if promised is None else explore(promised, base, budget, whole, later)
+        try:
+            with until(last):
+                out, test = _tested(found, numeric, budget, last)
+                evidence = Evidence(found, out, test, promise, other, numeric, meant)
+                contradictions = list(test.contradictions)
+                answer = evidence.verdict(contradictions)
+        except OverdueError:
+            reason = f"what its ways show was not worked out in {budget.in_all:g} s"
+            return replace(nothing, reason=reason, paths=len(found.ways))
+        return _shown(nothing, evidence, answer, contradictions)
     except UndecidedError as undecided:
         return replace(nothing, reason=f"its conditions are beyond the algebra: {undecided}")
 
 
-def _shown(
-    nothing: Proof,
-    found: Exploration,
-    promise: Promise | None,
-    other: Exploration | None,
-    numeric: Numeric,
-    budget: Budget,
-) -> Proof:
-    """What the ways show, filled into a proof of nothing."""
+def _tested(
+    found: Exploration, numeric: Numeric, budget: Budget, last: float
+) -> tuple[Outputs | None, Tested]:
     out = outputs(found) if any(way.runs for way in found.ways) else None
-    test = tested(found, claim(found), out, numeric, budget.samples)
-    evidence = Evidence(found, out, test, promise, other, numeric)
-    contradictions = list(test.contradictions)
-    verdict, reason = evidence.verdict(contradictions)
-    fixed = test.claim.fixed(found.symbols)
+    # A tenth of the seconds is left for the contract.
+    enough = last - budget.seconds / 10
+    return out, tested(found, claim(found), out, numeric, budget.samples, enough)
+
+
+def _shown(
+    nothing: Proof, evidence: Evidence, answer: Answer, contradictions: Sequence[str]
+) -> Proof:
+    """What the evidence shows, filled into a proof of nothing."""
+    found, out, test = evidence.found, evidence.out, evidence.test
+    verdict, reason = answer
+    complete = evidence.complete
+    # Where sizes are left open, what is known of the others is no constraint.
+    fixed = test.claim.fixed(found.symbols) if complete else {}
+    ways = alternatives(out, found.symbols, fixed, complete) if out is not None else ()
     return replace(
         nothing,
-        output=_output(out, test, found.symbols) if out is not None else None,
-        constraints=test.claim.constraints(found.symbols),
+        output=output_text(ways, complete) if ways else None,
+        outputs=ways,
+        complete=complete,
+        constraints=test.claim.constraints(found.symbols) if complete else (),
         verdict=verdict,
         reason=reason,
-        conditions=tuple(_conditions(test, found.symbols)),
+        conditions=tuple(_conditions(test, found.symbols)) if complete else (),
         fixed=fixed or None,
         paths=len(found.ways),
         sampled=len(test.samples),
         contradictions=tuple(contradictions),
         notes=(*nothing.notes, *evidence.notes()),
     )
-
-
-def _output(out: Outputs, test: Tested, symbols: Sequence[str]) -> str:
-    """The formula of what comes out; where another holds for some sizes, that is said as well."""
-    text = text_of(out.formula, test.claim.fixed(symbols))
-    others = [
-        f"{text_of(formula, {})} where {' and '.join(where.constraints(symbols))}"
-        for formula, where in out.others
-    ]
-    return f"{text}, but {', but '.join(others)}" if others else text
 
 
 def _whole_sizes(inputs: Sequence[SymbolicTensor]) -> Iterator[Node]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 from blocktool.analysis.size_sets import finite
 from blocktool.check.claims import Claim
 from blocktool.check.explore import Exploration
-from blocktool.check.formulas import Outputs, Shapes, shapes_at, shapes_text
+from blocktool.check.outputs import Outputs, Shapes, shapes_at, shapes_text
 from blocktool.check.samples import least_sizes, small_sizes, telling_sizes, usual_sizes
+
+_FEW = 16
+_LARGEST = 2**40  # together with channels this is far below the 2**63 of an index
 
 Numeric = Callable[[Mapping[str, int]], Shapes | str]
 """The shapes that come out at some sizes, or the error."""
@@ -50,18 +55,30 @@ class Tested:
 
 
 def tested(
-    found: Exploration, claimed: Claim, out: Outputs | None, numeric: Numeric, most: int
+    found: Exploration,
+    claimed: Claim,
+    out: Outputs | None,
+    numeric: Numeric,
+    most: int,
+    end: float,
 ) -> Tested:
-    """Run sizes on both sides of every condition, and small ones that are on no way."""
+    """Run sizes on both sides of every condition, and small ones that are on no way.
+
+    After ``end`` (of time.monotonic()) only so many are run that there are a few.
+    """
+
+    def run(wanted: Iterable[dict[str, int]], most: int, done: _Samples) -> _Samples:
+        return _run(wanted, numeric, most, done, end)
+
     least = least_sizes(found)
     small = small_sizes(found, claimed, least) if least else []
     wanted = [sizes for sizes in telling_sizes(found, claimed) if found.within.holds(sizes)]
     # Half of the runs for conditions; all for small sizes that need them, if that is enough.
     room = max(most - len(small), most // 3)
-    samples = _run(wanted, numeric, room, {})
-    samples = _run(small, numeric, most, samples)
+    samples = run(wanted, room, {})
+    samples = run(small, most, samples)
     all_small = all(_key(sizes) in samples for sizes in small)
-    samples = _run(wanted, numeric, most, samples)
+    samples = run(wanted, most, samples)
     ran = list(samples.values())
     claimed = _corrected(found, claimed, ran, least or {})
     contradictions: list[str] = []
@@ -74,6 +91,11 @@ def tested(
     return Tested(claimed, tuple(ran), tuple(contradictions), tuple(unsettled), least, all_small)
 
 
+def can_run(sizes: Mapping[str, int]) -> bool:
+    """Whether tensors of such sizes can be made, if only without data."""
+    return prod(sizes.values()) <= _LARGEST
+
+
 _Samples = dict[tuple[tuple[str, int], ...], Sample]
 
 
@@ -81,13 +103,15 @@ def _key(sizes: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(sizes.items()))
 
 
-def _run(wanted: Iterable[dict[str, int]], numeric: Numeric, most: int, done: _Samples) -> _Samples:
+def _run(
+    wanted: Iterable[dict[str, int]], numeric: Numeric, most: int, done: _Samples, end: float
+) -> _Samples:
     done = dict(done)
     for sizes in wanted:
-        if len(done) >= most:
+        if len(done) >= most or (len(done) >= _FEW and time.monotonic() > end):
             break
         key = _key(sizes)
-        if key not in done:
+        if key not in done and can_run(sizes):
             result = numeric(sizes)
             plain = result if isinstance(result, str) else tuple(map(tuple, result))
             done[key] = Sample(sizes, plain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from blocktool.results.formulas import Formulas
+from blocktool.results.formulas import FormulaRow, Formulas
 from blocktool.results.symbolic import SymbolicTensor
 
 SCOPE = (
@@ -12,14 +12,22 @@ SCOPE = (
     "allocator rounding and device context."
 )
 
+NO_SHAPE = "-"
+
 
 def signature(formulas: Formulas, arrow: str) -> str:
     """``(B, 3, H, W) -> (B, 1000)``."""
     return f"{_tensors(formulas.inputs)} {arrow} {_tensors(formulas.outputs)}"
 
 
-def _tensors(tensors: tuple[SymbolicTensor, ...]) -> str:
-    return ", ".join(f"{f'{t.name}=' if t.name else ''}({_shape(t)})" for t in tensors)
+def _tensors(tensors: tuple[SymbolicTensor | None, ...]) -> str:
+    return ", ".join(map(_tensor, tensors))
+
+
+def _tensor(tensor: SymbolicTensor | None) -> str:
+    if tensor is None:
+        return NO_SHAPE
+    return f"{f'{tensor.name}=' if tensor.name else ''}({_shape(tensor)})"
 
 
 def _shape(tensor: SymbolicTensor) -> str:
@@ -34,8 +42,23 @@ def sizes(formulas: Formulas) -> str:
 
 def holds_for(formulas: Formulas) -> str | None:
     """The conditions beyond the least sizes; None where there are none."""
-    texts = [f"({text})" if " or " in text else text for text in formulas.conditions]
+    return all_of(formulas.conditions)
+
+
+def peak_holds_for(formulas: Formulas) -> str | None:
+    """The conditions of the peak alone; None where there are none."""
+    return all_of(formulas.totals.peak_live_bytes_where)
+
+
+def all_of(conditions: tuple[str, ...]) -> str | None:
+    """Conditions as one; None where there are none."""
+    texts = [f"({text})" if " or " in text else text for text in conditions]
     return " and ".join(texts) or None
+
+
+def output_of(row: FormulaRow) -> str | None:
+    """The shape of a module's first output; empty where it has none, None without a formula."""
+    return row.output_shapes[0] if row.output_shapes else ""
 
 
 def remarks(formulas: Formulas) -> Iterator[str]:

@@ -14,10 +14,10 @@ from blocktool.analysis.expressions import (
 )
 from blocktool.render.formula_rows import shown_rows
 from blocktool.render.formula_shorthand import FIGURES, TITLES, shorthand_of
-from blocktool.render.formula_words import remarks
+from blocktool.render.formula_words import NO_SHAPE, output_of, remarks
 from blocktool.render.styled import clean
 from blocktool.render.view import View
-from blocktool.results.formulas import Formulas
+from blocktool.results.formulas import FormulaRow, Formulas
 
 _COLUMNS = ("params", "macs", "activation_bytes")
 _SPECIAL = {
@@ -35,7 +35,7 @@ def render(formulas: Formulas, view: View) -> str:
     lines = [f"% {_comment(formulas.target)}: made by blocktool, needs amsmath"]
     lines += [f"% {_comment(remark)}" for remark in remarks(formulas)]
     equations = [
-        rf"\text{{{escape(TITLES[name])}}} &= {latex(short.node(text))}"
+        rf"\text{{{escape(TITLES[name])}}} &= {latex(short.node(text))}{_only(formulas, name)}"
         for name in FIGURES
         if (text := getattr(formulas.totals, name)) is not None
     ]
@@ -50,10 +50,9 @@ def render(formulas: Formulas, view: View) -> str:
     lines += [r"\begin{tabular}{lllll}", f"  Module & Output & {_titles()} \\\\ \\hline"]
     for node in nodes:
         times = f" $\\times {node.count}$" if node.count > 1 else ""
-        output = node.row.output_shapes[0].split(", ") if node.row.output_shapes else []
         cells = [
             f"{_INDENT * node.level}{escape(node.name)}{times}",
-            f"${_TIMES.join(latex(parse(size)) for size in output)}$" if output else "",
+            _output(node.row),
             *(
                 "" if text is None else f"${latex(short.node(text))}$"
                 for text in (getattr(node.row, name) for name in _COLUMNS)
@@ -61,6 +60,20 @@ def render(formulas: Formulas, view: View) -> str:
         ]
         lines.append(f"  {' & '.join(cells)} \\\\")
     return "\n".join([*lines, r"\end{tabular}"]) + "\n"
+
+
+def _only(formulas: Formulas, name: str) -> str:
+    """For which sizes the peak holds, where these are fewer than for the rest."""
+    where = formulas.totals.peak_live_bytes_where if name == "peak_live_bytes" else ()
+    conditions = _COMMA.join(latex(parse(text)) for text in where)
+    return rf" \quad \text{{for }} {conditions}" if conditions else ""
+
+
+def _output(row: FormulaRow) -> str:
+    shape = output_of(row)
+    if shape is None:
+        return NO_SHAPE
+    return f"${_TIMES.join(latex(parse(n)) for n in shape.split(', '))}$" if shape else ""
 
 
 def _titles() -> str:

@@ -5,10 +5,19 @@ from __future__ import annotations
 from blocktool.analysis.expressions import to_text
 from blocktool.render.formula_rows import shown_rows
 from blocktool.render.formula_shorthand import FIGURES, TITLES, shorthand_of
-from blocktool.render.formula_words import SCOPE, holds_for, remarks, signature, sizes
+from blocktool.render.formula_words import (
+    NO_SHAPE,
+    SCOPE,
+    holds_for,
+    output_of,
+    peak_holds_for,
+    remarks,
+    signature,
+    sizes,
+)
 from blocktool.render.markdown_text import code, table, text
 from blocktool.render.view import View
-from blocktool.results.formulas import Formulas
+from blocktool.results.formulas import FormulaRow, Formulas
 
 _COLUMNS = ("params", "macs", "elementwise_flops", "activation_bytes")
 
@@ -19,6 +28,14 @@ def render(formulas: Formulas, view: View) -> str:
 
     def figure(formula: str | None) -> str:
         return "no formula" if formula is None else f"`{code(short.text(formula))}`"
+
+    def only(name: str) -> str:
+        where = peak_holds_for(formulas) if name == "peak_live_bytes" else None
+        return "" if where is None else f" where `{code(where)}`"
+
+    def output(row: FormulaRow) -> str:
+        shape = output_of(row)
+        return NO_SHAPE if shape is None else f"`{code(shape)}`" if shape else ""
 
     blocks = [
         f"## {text(formulas.target)}",
@@ -31,7 +48,10 @@ def render(formulas: Formulas, view: View) -> str:
     blocks.append(
         table(
             ("Figure", "Formula"),
-            [(TITLES[name], figure(getattr(formulas.totals, name))) for name in FIGURES],
+            [
+                (TITLES[name], figure(getattr(formulas.totals, name)) + only(name))
+                for name in FIGURES
+            ],
             left=2,
         )
     )
@@ -44,7 +64,7 @@ def render(formulas: Formulas, view: View) -> str:
             f"{'&nbsp;&nbsp;' * node.level}{text(node.name)}"
             f"{f' ×{node.count}' if node.count > 1 else ''}",
             text(node.row.type),
-            f"`{code(node.row.output_shapes[0])}`" if node.row.output_shapes else "",
+            output(node.row),
             *(figure(getattr(node.row, name)) for name in _COLUMNS),
         )
         for node in nodes

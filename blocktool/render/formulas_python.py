@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from blocktool.analysis.expressions import names_in, parse
 from blocktool.render.formula_python import python
 from blocktool.render.formula_shorthand import FIGURES, Shorthand, shorthand_of
-from blocktool.render.formula_words import holds_for, remarks, signature, sizes
+from blocktool.render.formula_words import holds_for, peak_holds_for, remarks, signature, sizes
 from blocktool.render.styled import clean
 from blocktool.render.view import View
 from blocktool.results.formulas import FormulaRow, Formulas
@@ -27,7 +27,8 @@ def render(formulas: Formulas, view: View) -> str:
     for name in FIGURES:
         text = getattr(formulas.totals, name)
         if text is not None:
-            body = [*_locals(short, [text]), f"return {python(short.node(text))}"]
+            only = _only(formulas) if name == "peak_live_bytes" else []
+            body = [*only, *_locals(short, [text]), f"return {python(short.node(text))}"]
             blocks.append(_function(name, arguments, "int", body))
     blocks.append(_modules(formulas, short, arguments))
     return "\n\n\n".join(blocks) + "\n"
@@ -58,6 +59,16 @@ def _holds(formulas: Formulas, arguments: str) -> str:
     tests += [f"({python(parse(text))})" for text in formulas.conditions]
     body = [f"return {' and '.join(tests) or 'True'}"]
     return _function("holds", arguments, "bool", body)
+
+
+def _only(formulas: Formulas) -> list[str]:
+    """Refuses sizes for which the other figures hold, but the peak does not."""
+    where = peak_holds_for(formulas)
+    if where is None:
+        return []
+    test = " and ".join(f"({python(parse(t))})" for t in formulas.totals.peak_live_bytes_where)
+    message = _escaped(clean(f"peak_live_bytes holds only where {where}"))
+    return [f"if not ({test}):", f'    raise ValueError("{message}")']
 
 
 def _function(name: str, arguments: str, kind: str, body: list[str]) -> str:

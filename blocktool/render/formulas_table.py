@@ -6,7 +6,16 @@ from blocktool.analysis.expressions import to_text as expression_text
 from blocktool.render.columns import Cell, Column, layout
 from blocktool.render.formula_rows import FormulaNode, shown_rows
 from blocktool.render.formula_shorthand import FIGURES, TITLES, Shorthand, shorthand_of
-from blocktool.render.formula_words import SCOPE, holds_for, remarks, signature, sizes
+from blocktool.render.formula_words import (
+    NO_SHAPE,
+    SCOPE,
+    holds_for,
+    output_of,
+    peak_holds_for,
+    remarks,
+    signature,
+    sizes,
+)
 from blocktool.render.styled import ASCII, UNICODE, Glyphs, Line, clean, to_text, wrap
 from blocktool.render.view import View
 from blocktool.results.formulas import Formulas
@@ -26,6 +35,14 @@ def render(formulas: Formulas, view: View) -> str:
     for name in FIGURES:
         text = getattr(formulas.totals, name)
         lines += _labelled(TITLES[name], "no formula" if text is None else short.text(text), view)
+    only = peak_holds_for(formulas)
+    if only is not None:
+        lines += [
+            [(f"{'':<{_LABEL}}", ""), (line, "yellow")]
+            for line in wrap(
+                clean(f"where {only}", unicode=view.unicode), view.width - _LABEL, indent=6
+            )
+        ]
     named = [f"{name} = {expression_text(node)}" for name, node in short.definitions]
     if named:
         # A no-break space keeps a definition on one line.
@@ -101,7 +118,8 @@ def _columns(
         if node.count > 1:
             text = f"{text} {glyphs.times}{node.count}"
         names.append(Cell(text, "" if node.level else "bold", "  " * node.level))
-    outputs = [Cell(clean(", ".join(node.row.output_shapes[:1]))) for node in nodes]
+    shapes = [output_of(node.row) for node in nodes]
+    outputs = [Cell(NO_SHAPE, "dim") if s is None else Cell(clean(s)) for s in shapes]
     types = [Cell(clean(node.row.type, unicode=view.unicode), "cyan") for node in nodes]
     return [
         Column("Module", names, shrink_to=14),

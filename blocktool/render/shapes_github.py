@@ -15,9 +15,10 @@ from blocktool.results.shapes import Finding, Proof, ShapeReport
 
 
 def render(report: ShapeReport, view: View) -> str:
-    """One ``::error`` for each finding and each claim that is not proved, and the totals as a
-    ``::notice``. An error stands at the line of the user's code that led to it, where it is
-    known; its path is as in the traceback: relative to the directory in which the check ran."""
+    """One ``::error`` for each finding and each claim that is not proved; a ``::notice`` for each
+    proof of several outputs, and for the totals. An error stands at the line of the user's code
+    that led to it, where it is known; its path is as in the traceback: relative to the directory in
+    which the check ran."""
     lines = [
         *map(_finding, report.findings),
         *(line for proof in report.proofs for line in _proof(proof)),
@@ -49,6 +50,10 @@ def _proof(proof: Proof) -> Iterator[str]:
         lines = [f"{name}: {words.claim(proof, '→')}"]
         lines += [f"{label}: {text}" for label, text in words.objections(proof)]
         yield _command("error", lines, title=f"{proof.target}: {proof.verdict}")
+    elif words.exceptions(proof):
+        name = words.named(proof.target, proof.arguments)
+        line = f"{name}: {words.claim(proof, '→')}"
+        yield _command("notice", [line], title=f"{proof.target}: its output varies")
 
 
 def _summary(report: ShapeReport) -> list[str]:

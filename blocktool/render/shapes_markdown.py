@@ -98,13 +98,20 @@ def _proofs(report: ShapeReport) -> str:
             f"`{code(words.named(proof.target, proof.arguments))}`",
             proof.verdict if proof.verdict == "proved" else f"**{proof.verdict}**",
             f"`{code('; '.join(proof.inputs))}`",
-            f"`{code(proof.output)}`" if proof.output else "",
-            text(" and ".join(words.conditions(proof))) or ("always" if proof.output else ""),
+            _output(proof),
+            text(" and ".join(words.conditions(proof)))
+            or ("always" if proof.output and proof.complete else ""),
             _remarks(proof),
         )
         for proof in report.proofs
     ]
     return table(("Target", "", "Inputs", "Output", "Runs where", "Remarks"), rows, left=6)
+
+
+def _output(proof: Proof) -> str:
+    if not proof.output:
+        return ""
+    return "<br>".join([f"`{code(words.output(proof))}`", *map(text, words.exceptions(proof))])
 
 
 def _remarks(proof: Proof) -> str:

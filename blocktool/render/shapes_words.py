@@ -6,7 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from blocktool.analysis.words import in_words, together
 from blocktool.results.shapes import (
+    Alternative,
     CheckedTarget,
     Failed,
     FailureKind,
@@ -30,6 +32,8 @@ KINDS: dict[FailureKind, str] = {
     "build": "cannot be built",
 }
 """Each kind of failure in a few words."""
+
+_FEW_OUTPUTS = 4
 
 _FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)', re.DOTALL)
 _BLOCK = re.compile(r"^(?!\w*(Error|Exception)\b)\w+: ")  # "ConvBlock: ", and no "ValueError: "
@@ -193,14 +197,47 @@ def refusals(report: ShapeReport) -> list[tuple[str, str, str]]:
 def claim(proof: Proof, arrow: str) -> str:
     """What a proof is about: inputs, output, and for which sizes it holds, in plain words."""
     inputs = "; ".join(proof.inputs)
-    sizes = f"{inputs} {arrow} {proof.output}" if proof.output else inputs
+    sizes = f"{inputs} {arrow} {output(proof)}" if proof.output else inputs
     symbols = list(dict.fromkeys(_SYMBOL.findall(inputs)))
-    follows = ", so the contract holds" if proof.contract and proof.verdict == "proved" else ""
     if words := conditions(proof):
-        return f"{sizes} where {' and '.join(words)}{follows}"
-    if symbols and proof.output:
-        return f"{sizes} for every {', '.join(symbols)}{follows}"
-    return f"{sizes}{follows}"
+        sizes = f"{sizes} where {' and '.join(words)}"
+    elif symbols and proof.output and proof.complete:
+        sizes = f"{sizes} for every {', '.join(symbols)}"
+    return f"{sizes}{'; '.join(['', *exceptions(proof)])}{_follows(proof)}"
+
+
+def _follows(proof: Proof) -> str:
+    """That the contract holds, and for which sizes that is known."""
+    if proof.contract is None or proof.verdict != "proved":
+        return ""
+    if proof.where:
+        return f", so the contract holds where {proof.where}"
+    # An output_shape also says where a module refuses its inputs.
+    if proof.constraints and proof.contract != "output_shape":
+        return ", so the contract holds wherever it runs"
+    return ", so the contract holds"
+
+
+def output(proof: Proof) -> str:
+    """What comes out, but for exceptions; empty where nothing is known."""
+    if not proof.outputs:
+        return proof.output or ""
+    first = proof.outputs[0]
+    # Where sizes are left open, none of several outputs is the usual one.
+    return first.output if proof.complete or len(proof.outputs) == 1 else _alternative(first)
+
+
+def _alternative(way: Alternative) -> str:
+    where = in_words(together(way.constraints)) if way.constraints else ""
+    return f"{way.output} where {where}" if where else way.output
+
+
+def exceptions(proof: Proof) -> list[str]:
+    """What else comes out, and for which sizes: ``"but B, 2, H, W where H is at least 101"``."""
+    others = proof.outputs[1:]
+    told = [f"but {_alternative(each)}" for each in others[:_FEW_OUTPUTS]]
+    more = len(others) - len(told)
+    return [*told, f"and {more} other outputs"] if more > 0 else told
 
 
 def conditions(proof: Proof) -> list[str]:

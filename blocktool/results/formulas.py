@@ -41,6 +41,8 @@ class FormulaTotals:
     read_bytes: Formula | None
     written_bytes: Formula | None
     peak_live_bytes: Formula | None
+    peak_live_bytes_where: tuple[str, ...] = ()
+    """What must hold for the peak alone, beside ``Formulas.conditions``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,9 @@ class FormulaRow:
     type: str
     calls: int
     depth: int
-    input_shapes: tuple[str, ...]
-    """``"B, 64, H, W"`` each, of the first call."""
-    output_shapes: tuple[str, ...]
+    input_shapes: tuple[str | None, ...]
+    """``"B, 64, H, W"`` each, of the first call; None for one that has no exact formula."""
+    output_shapes: tuple[str | None, ...]
     params: Formula | None
     macs: Formula | None
     flops: Formula | None
@@ -79,8 +81,9 @@ class Formulas:
     environment: Environment
     symbols: tuple[FormulaSymbol, ...]
     conditions: tuple[str, ...]
-    inputs: tuple[SymbolicTensor, ...]
-    outputs: tuple[SymbolicTensor, ...]
+    inputs: tuple[SymbolicTensor | None, ...]
+    """None for one whose shape has no exact formula; so in ``outputs``."""
+    outputs: tuple[SymbolicTensor | None, ...]
     totals: FormulaTotals
     modules: tuple[FormulaRow, ...]
     """In registration order; the first is the root (path "")."""

@@ -123,6 +123,14 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """What comes out at the sizes that fulfil ``constraints``, all of them."""
+
+    output: str
+    constraints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """What a symbolic run shows of a module, for every batch size and every size of its maps."""
 
@@ -131,7 +139,10 @@ class Proof:
     inputs: tuple[str, ...]
     """The inputs with their symbols: ``"B, 3, H, W"``."""
     output: str | None
-    """``"B, 64, H, W"``; several outputs are joined by ``"; "``, None where none is known."""
+    """``"B, 64, H, W"``; several outputs are joined by ``"; "``, None where none is known.
+
+    Where not the same comes out at all sizes it is a text that says so; see ``outputs``.
+    """
     constraints: tuple[str, ...]
     """Conditions under which it runs, as expressions."""
     verdict: Verdict
@@ -149,6 +160,13 @@ class Proof:
     contradictions: tuple[str, ...] = ()
     """Where a numeric run said otherwise: a defect of blocktool."""
     notes: tuple[str, ...] = ()
+    outputs: tuple[Alternative, ...] = ()
+    """What comes out, for further constraints that exclude each other; one without any where it is
+    the same at all sizes at which it runs."""
+    complete: bool = False
+    """Whether every size is accounted for. If not, ``constraints`` are not known, and empty."""
+    where: str | None = None
+    """The sizes for which the module is said to be meant."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 from blocktool.analysis.counts import Count
@@ -13,27 +12,28 @@ from blocktool.analysis.formulas import FIGURES, Counted, undominated
 from blocktool.analysis.interpolation import Interpolation
 from blocktool.errors import TraceError, UsageError
 from blocktool.results.formulas import Formulas, FormulaSymbol
-from blocktool.results.specs import TensorSpec
 from blocktool.results.summary import ModuleRow
 from blocktool.trace.argument_samples import (
     MOST_SAMPLES,
     SPARE,
     Sample,
+    kernels_in,
     powers_of_all,
     samples_of,
     widths_in,
 )
+from blocktool.trace.derive_least import least_of
+from blocktool.trace.derive_shapes import shapes_in, specs_in
 from blocktool.trace.derive_target import (
     Request,
     contradicted,
     other_conditions,
     symbols_of_run,
 )
+from blocktool.trace.derive_tiers import Tier, tiers_of
 
 _MOST_FREE = 3
-_MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
-"""Where a figure is no polynomial of any width, because a quarter of it is rounded, say, or kernels
-round it up to sixteens, it may be one of the widths that are such multiples."""
+_TOLD = 8
 
 
 def derive_arguments(request: Request, free: Mapping[str, Sequence[str]]) -> Formulas:
@@ -47,44 +47,65 @@ def derive_arguments(request: Request, free: Mapping[str, Sequence[str]]) -> For
             f"{len(free)} arguments are left open: {', '.join(free)}",
             hint=f"at most {_MOST_FREE} can be; give the others numbers, or one symbol together",
         )
-    powers = powers_of_all(free)
-    wanted = prod(map(len, powers.values()))
-    samples = samples_of(request, free, min(2 * wanted + SPARE, MOST_SAMPLES))
-    tiers = list(_tiers(samples, powers, free))
-    if not tiers or tiers[0].multiple != 1:
-        raise TraceError(
-            f"too few values of {', '.join(free)} give a module",
-            hint="leave fewer arguments open",
-        )
+    options = powers_of_all(free)
+    wanted = prod(map(len, options[0].values()))
+    samples = samples_of(
+        request, free, min((3 if kernels_in(free) else 2) * wanted + SPARE, MOST_SAMPLES)
+    )
+    tiers = tiers_of(samples, options, free)
+    if not tiers:
+        raise _too_few(free, samples)
     first = samples[0].derived
-    notes = [_checked_at(free, samples), *first.notes]
+    notes = list(first.notes)
     rows, figures, tier = _interpolated(samples, tiers, notes, free)
-    whole = tier.over
-    peak = _peak(samples, tiers, tier, notes, free)
-    conditions = dict.fromkeys(c for s in samples for c in other_conditions(s.derived))
-    if tier.multiple > 1:
-        conditions.update({f"{n} % {tier.multiple} == 0": None for n in widths_in(free)})
+    notes.insert(0, _checked_at(free, tier.samples))
+    peak, where = _peak(samples, tiers, tier, notes, free)
+    least, bounds = least_of(tier.samples)
+    found = (c for sample in tier.samples for c in other_conditions(sample.derived))
+    conditions = dict.fromkeys((*found, *bounds))
     symbols = (
-        *(_symbol(name, keys, samples) for name, keys in free.items()),
-        *symbols_of_run(replace(first, least=_least(samples))),
+        *(_symbol(name, keys, tier.samples) for name, keys in free.items()),
+        *symbols_of_run(replace(first, least=least)),
     )
-    shown = replace(
-        first.trace,
-        inputs=_specs([s.derived.trace.inputs for s in tier.samples], whole),
-        outputs=_specs([s.derived.trace.outputs for s in tier.samples], whole),
-    )
+    told = {f"{symbol.name} >= {symbol.least}" for symbol in symbols}
+    conditions.update(dict.fromkeys(text for text in tier.conditions if text not in told))
+    traces = [sample.derived.trace for sample in tier.samples]
+    inputs = specs_in([trace.inputs for trace in traces], tier.over)
+    outputs = specs_in([trace.outputs for trace in traces], tier.over)
+    if None in (*inputs, *outputs, *(s for r in rows for s in r.input_shapes + r.output_shapes)):
+        notes.append(f"not a polynomial in {', '.join(free)}, so left out: some shapes")
     for sample in samples:
         notes.extend(note for note in contradicted(sample.derived) if note not in notes)
     return report(
-        shown,
+        first.trace,
         symbols,
         tuple(conditions),
         rows,
         figures,
         peak,
+        peak_where=where,
+        inputs=inputs,
+        outputs=outputs,
         compared=sum(sample.derived.compared for sample in samples),
         notes=notes,
         target=" ".join((request.target, *request.arguments)),
+    )
+
+
+def _too_few(free: Mapping[str, Sequence[str]], samples: Sequence[Sample]) -> TraceError:
+    names = ", ".join(free)
+    given = "; ".join(
+        ", ".join(f"{name} = {value}" for name, value in sample.values.items())
+        for sample in samples[:_TOLD]
+    )
+    shares = len(free) == 1 and not widths_in(free)
+    return TraceError(
+        f"too few values of {names} give a module: {given}",
+        hint=(
+            "more values divide other widths; or leave the widths open, too: in_channels=C"
+            if shares
+            else "leave fewer arguments open"
+        ),
     )
 
 
@@ -102,64 +123,30 @@ def _symbol(name: str, keys: Sequence[str], samples: Sequence[Sample]) -> Formul
     return FormulaSymbol(name, f"{noun} {', '.join(keys)}", least, samples[0].values[name])
 
 
-@dataclass(frozen=True)
-class _Tier:
-    """The samples whose widths are multiples of a number, and the interpolation over them."""
-
-    multiple: int
-    samples: tuple[Sample, ...]
-    over: Interpolation
-
-    def count(self, key: tuple[str, str]) -> Count | None:
-        """One figure of one module, in the arguments."""
-        return self.over.count([sample.figures[key] for sample in self.samples])
-
-
-def _tiers(
-    samples: Sequence[Sample],
-    powers: Mapping[str, Sequence[int]],
-    free: Mapping[str, Sequence[str]],
-) -> Iterator[_Tier]:
-    widths = widths_in(free)
-    for multiple in _MULTIPLES:
-        chosen = tuple(
-            each for each in samples if all(each.values[n] % multiple == 0 for n in widths)
-        )
-        if multiple == 1 or _told_apart(chosen, widths, 2 * multiple):
-            with suppress(ValueError):
-                yield _Tier(multiple, chosen, Interpolation([s.values for s in chosen], powers))
-
-
-def _told_apart(samples: Sequence[Sample], widths: Sequence[str], multiple: int) -> bool:
-    """Whether some of the widths are no multiples of ``multiple``: otherwise what holds at these
-    may hold at its multiples only."""
-    return bool(widths) and all(any(s.values[n] % multiple for s in samples) for n in widths)
-
-
-Found = tuple[tuple[ModuleRow, ...], dict[tuple[str, str], Count | None], _Tier]
+Found = tuple[tuple[ModuleRow, ...], dict[tuple[str, str], Count | None], Tier]
 
 
 def _interpolated(
     samples: Sequence[Sample],
-    tiers: Sequence[_Tier],
+    tiers: Sequence[Tier],
     notes: list[str],
     free: Mapping[str, Sequence[str]],
 ) -> Found:
     """Rows with formulas, on the first tier on which most figures have one."""
-    counted = [sample.derived.counted for sample in samples]
-    rows = counted[0].rows
     names = ", ".join(free)
-    if any(_structure(each) != _structure(counted[0]) for each in counted):
-        notes.append(f"which modules there are depends on {names}, so only totals are given")
-        rows = rows[:1]
-    keys = [(row.path, name) for row in rows for name in FIGURES] + [PARAM_BYTES]
-    tables = [{key: tier.count(key) for key in keys} for tier in tiers]
+    tables = []
+    for tier in tiers:
+        keys = [(row.path, name) for row in _common_rows(tier) for name in FIGURES]
+        tables.append({key: tier.count(key) for key in [*keys, PARAM_BYTES]})
     best = max(sum(count is not None for count in table.values()) for table in tables)
     tier, figures = next(
         (tier, table)
         for tier, table in zip(tiers, tables, strict=True)
         if sum(count is not None for count in table.values()) == best
     )
+    rows = _common_rows(tier)
+    if len(rows) < len(tier.samples[0].derived.counted.rows):
+        notes.append(f"which modules there are depends on {names}, so only totals are given")
     inexact = dict.fromkeys(name for (_, name), count in figures.items() if count is None)
     if inexact:
         notes.append(f"not a polynomial in {names}, so left out: {', '.join(inexact)}")
@@ -169,12 +156,19 @@ def _interpolated(
     shaped = tuple(
         replace(
             row,
-            input_shapes=_shapes([each.rows[i].input_shapes for each in shown], tier.over),
-            output_shapes=_shapes([each.rows[i].output_shapes for each in shown], tier.over),
+            input_shapes=shapes_in([each.rows[i].input_shapes for each in shown], tier.over),  # type: ignore[arg-type]
+            output_shapes=shapes_in([each.rows[i].output_shapes for each in shown], tier.over),  # type: ignore[arg-type]
         )
         for i, row in enumerate(rows)
     )
     return shaped, figures, tier
+
+
+def _common_rows(tier: Tier) -> tuple[ModuleRow, ...]:
+    """The modules, where there are the same at all samples; otherwise the whole alone."""
+    counted = [sample.derived.counted for sample in tier.samples]
+    same = all(_structure(each) == _structure(counted[0]) for each in counted)
+    return counted[0].rows if same else counted[0].rows[:1]
 
 
 def _structure(counted: Counted) -> list[tuple[str, str, int]]:
@@ -183,23 +177,20 @@ def _structure(counted: Counted) -> list[tuple[str, str, int]]:
 
 def _peak(
     samples: Sequence[Sample],
-    tiers: Sequence[_Tier],
-    shown: _Tier,
+    tiers: Sequence[Tier],
+    shown: Tier,
     notes: list[str],
     free: Mapping[str, Sequence[str]],
-) -> list[Count] | None:
-    """The peak, if need be for fewer values than the other figures."""
+) -> tuple[list[Count] | None, tuple[str, ...]]:
+    """The peak, if need be for fewer values than the other figures, and for which of them."""
     if any(("", "peak_live_bytes") in sample.derived.wrong for sample in samples):
-        return None
+        return None, ()
     for tier in tiers:
-        found = _peak_of(tier.samples, tier.over) if tier.multiple >= shown.multiple else None
-        if found is not None and tier.multiple > shown.multiple:
-            names = " and ".join(widths_in(free))
-            notes.append(f"peak_live_bytes: for {names} in multiples of {tier.multiple} only")
+        found = _peak_of(tier.samples, tier.over) if tier.within(shown) else None
         if found is not None:
-            return found
+            return found, tuple(c for c in tier.conditions if c not in shown.conditions)
     notes.append(f"not a polynomial in {', '.join(free)}, so left out: peak_live_bytes")
-    return None
+    return None, ()
 
 
 def _peak_of(samples: Sequence[Sample], over: Interpolation) -> list[Count] | None:
@@ -212,36 +203,7 @@ def _peak_of(samples: Sequence[Sample], over: Interpolation) -> list[Count] | No
         if found is None:
             return None
         counts[found] = None
-    least = _least(samples)
+    least, _ = least_of(samples)
     for name in samples[0].values:
         least[name] = min(sample.values[name] for sample in samples)
     return undominated(list(counts), least)
-
-
-def _least(samples: Sequence[Sample]) -> dict[str, int]:
-    """The least sizes for which every sample's formulas hold."""
-    names = samples[0].derived.least
-    return {name: max(s.derived.least.get(name, 1) for s in samples) for name in names}
-
-
-def _specs(many: Sequence[tuple[TensorSpec, ...]], whole: Interpolation) -> tuple[TensorSpec, ...]:
-    shapes = _shapes([tuple(spec.shape for spec in specs) for specs in many], whole)
-    return tuple(
-        TensorSpec(shape, spec.dtype, spec.name)
-        for shape, spec in zip(shapes, many[0], strict=True)
-    )
-
-
-def _shapes(
-    many: Sequence[tuple[tuple[int, ...], ...]], whole: Interpolation
-) -> tuple[tuple[int, ...], ...]:
-    """Shapes in the arguments; those of the first sample where they have no formula."""
-    shapes = []
-    for each in zip(*many, strict=True):
-        sizes = []
-        for at_each in zip(*each, strict=True):
-            found = whole.count([Count.of(size) for size in at_each])
-            number = None if found is None else found.number
-            sizes.append(number if number is not None else found or at_each[0])
-        shapes.append(tuple(sizes))
-    return tuple(shapes)  # type: ignore[arg-type]

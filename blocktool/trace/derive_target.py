@@ -107,6 +107,8 @@ def formulas_of(derived: Derived) -> Formulas:
         derived.counted.rows,
         figures,
         derived.counted.peak if peak_known else None,
+        inputs=derived.trace.inputs,
+        outputs=derived.trace.outputs,
         compared=derived.compared,
         notes=(*derived.notes, *contradicted(derived)),
         target=derived.question.name,

@@ -17,15 +17,16 @@ from blocktool.results.trace import Mode, OpTrace
 from blocktool.trace.classify import OpTraits
 from blocktool.trace.counted import counted
 from blocktool.trace.inputs import call_arguments
-from blocktool.trace.limits import RungUnavailableError, cause_of, needs_data, one_line
+from blocktool.trace.limits import RungUnavailableError, needs_data, one_line
 from blocktool.trace.recorder import Recorder
 from blocktool.trace.run import Plan, Run
 from blocktool.trace.symbolic_composites import composites_routed
 from blocktool.trace.symbolic_conditions import Conditions
 from blocktool.trace.symbolic_kernels import SymbolicKernels, refused
+from blocktool.trace.symbolic_limits import limit_of
 from blocktool.trace.symbolic_sizes import Symbols
 from blocktool.trace.symbolic_text import Unexpressed, Writer
-from blocktool.trace.tracer import _torch_dtype, _unwrapped
+from blocktool.trace.tracer import torch_dtype, unwrapped
 from blocktool.trace.workspace import cpu_workspace
 
 
@@ -59,12 +60,12 @@ def trace_symbolic(
     Raises:
         InputError: a size is no expression of the symbols.
     """
-    module, _ = _unwrapped(module)
+    module, _ = unwrapped(module)
     plan = Plan(
         module=module,
         arguments=call_arguments(()),
         mode=mode,
-        dtype=_torch_dtype(dtype),
+        dtype=torch_dtype(dtype),
         attention="cpu",
         optimizer=None,
         input_grad=False,
@@ -116,7 +117,7 @@ def _ran(
         except Exception as error:
             path = run.failed_path or None
             if needs_data(error) or refused(error):
-                return _Ran(symbols, path, limit=one_line(cause_of(error)))
+                return _Ran(symbols, path, limit=limit_of(error))
             if run.stage is None and not isinstance(error, RungUnavailableError):
                 raise
             return _Ran(symbols, path, error=one_line(error))

@@ -79,21 +79,23 @@ class SymbolicKernels(TorchDispatchMode):
             out = rule(args, kwargs)
             if out is not NotImplemented:
                 return out
+        try:
+            return self._answered(func, args, kwargs)
+        except RungUnavailableError:
+            raise
+        except (RuntimeError, NotImplementedError, TypeError) as error:
+            unanswered = isinstance(error, NotImplementedError) and raised_in_torch(error)
+            if unanswered or refused(error):
+                raise RungUnavailableError(_why_not(func)) from error
+            raise
+
+    def _answered(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not has_symbols((args, kwargs)):
             return func(*args, **kwargs)
         if _makes_on_cpu(func, args, kwargs):
             # No device has tensors with symbols for sizes; what is made there is moved here next.
             kwargs = {**kwargs, "device": _META}
-        try:
-            return self._ask_torch(func, args, kwargs)
-        except RungUnavailableError:
-            raise
-        except (RuntimeError, NotImplementedError, TypeError) as error:
-            if refused(error):
-                raise RungUnavailableError(
-                    f"{func._schema.name.replace('::', '.')} cannot be traced with symbolic sizes"
-                ) from error
-            raise
+        return self._ask_torch(func, args, kwargs)
 
     def _ask_torch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from torch._decomp import decomposition_table, meta_table
@@ -114,6 +116,13 @@ class SymbolicKernels(TorchDispatchMode):
         with self:
             out = func.decompose(*args, **kwargs)
         return func(*args, **kwargs) if out is NotImplemented else out
+
+
+def _why_not(func: Any) -> str:
+    name = func._schema.name.replace("::", ".")
+    if torch.Tag.dynamic_output_shape in func.tags:
+        return f"the sizes of what {name} gives depend on values"
+    return f"{name} cannot be traced with symbolic sizes"
 
 
 def _view(x: torch.Tensor, shape: Any) -> Any:

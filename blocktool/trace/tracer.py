@@ -61,13 +61,13 @@ def trace(
         UsageError: an unknown mode, device, dtype, optimizer or attention device.
     """
     arguments = call_arguments(inputs)
-    module, remarks = _unwrapped(module)
+    module, remarks = unwrapped(module)
     attention_for(attention)
     plan = Plan(
         module=module,
         arguments=arguments,
         mode=_checked_mode(mode, optimizer),
-        dtype=_torch_dtype(dtype),
+        dtype=torch_dtype(dtype),
         attention=attention,
         optimizer=optimizer,
         input_grad=input_grad,
@@ -125,7 +125,8 @@ def _checked_mode(mode: Mode, optimizer: str | None) -> Mode:
     return mode
 
 
-def _torch_dtype(dtype: str | None) -> torch.dtype | None:
+def torch_dtype(dtype: str | None) -> torch.dtype | None:
+    """torch's object for the name of a floating dtype. UsageError for any other name."""
     if dtype is None:
         return None
     found: torch.dtype = getattr(torch, parse_dtype(dtype))
@@ -151,7 +152,7 @@ def checked_device(device: str) -> str:
     return str(kind)
 
 
-def _unwrapped(module: nn.Module) -> tuple[nn.Module, list[str]]:
+def unwrapped(module: nn.Module) -> tuple[nn.Module, list[str]]:
     """A compiled module is traced as what it was compiled from: the trace must not touch it."""
     if not isinstance(module, nn.Module):
         raise InputError(f"not an nn.Module: {type(module).__name__}")

@@ -51,3 +51,15 @@ def test_too_few_values_are_refused() -> None:
     grid = [{"C": c, "G": g} for c in range(2, 12) for g in (1, 2, 3)]
     with pytest.raises(ValueError, match="no value of G"):
         Interpolation(grid, {"C": (0, 1), "G": (0, 1, 2)})
+
+
+def test_as_many_values_to_check_against_as_to_solve_with() -> None:
+    """Four divisors of 8 are enough for what has two powers; three are not."""
+    groups = [{"G": g} for g in (1, 2, 4, 8)]
+    over = Interpolation(groups, {"G": (-1, 0)})
+    found = over.count([Count.of(576 // s["G"] + 16) for s in groups])
+    assert found is not None
+    assert found.text() == "16 + 576/G"
+    assert over.count([Count.of(v) for v in (592, 304, 160, 89)]) is None
+    with pytest.raises(ValueError, match="too few"):
+        Interpolation(groups[:3], {"G": (-1, 0)})

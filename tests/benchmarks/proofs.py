@@ -27,7 +27,7 @@ from torch import nn
 from blocktool.check.explore import Budget
 from blocktool.check.pattern import Pattern, pattern_of
 from blocktool.check.prove import follow_module, prove
-from blocktool.results.shapes import Proof
+from blocktool.results.shapes import Alternative, Proof
 from blocktool.results.specs import TensorSpec
 from blocktool.targets.catalog import CATALOG
 from blocktool.targets.resolve import resolve
@@ -110,12 +110,16 @@ def row(name: str, budget: Budget, square_ms: float) -> tuple[object, ...]:
             wrong.append((sizes, claimed(sizes), actual))
     for each in wrong[:3]:
         say(f"  disagrees: {each}")
-    runs = "all sizes" if not proof.conditions else "<br>".join(c.words for c in proof.conditions)
+    runs = (
+        ("all sizes" if proof.complete else "")
+        if not proof.conditions
+        else "<br>".join(c.words for c in proof.conditions)
+    )
     for note in (*proof.notes, *proof.contradictions):
         say(f"  {note}")
     return (
         name.removeprefix("torchvision:"),
-        f"`{(proof.output or '').replace('; ', '`<br>`')}`",
+        "<br>".join(map(_output, proof.outputs)),
         runs,
         _verdict(proof),
         proof.paths,
@@ -123,6 +127,11 @@ def row(name: str, budget: Budget, square_ms: float) -> tuple[object, ...]:
         f"{len(compared):,}",
         len(wrong),
     )
+
+
+def _output(way: Alternative) -> str:
+    text = f"`{way.output.replace('; ', '`<br>`')}`"
+    return text + (f" where {' and '.join(way.constraints)}" if way.constraints else "")
 
 
 def _verdict(proof: Proof) -> str:

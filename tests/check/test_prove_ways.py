@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -12,9 +13,11 @@ import pytest
 
 from blocktool.analysis.contracts import parse_contracts
 from blocktool.analysis.expressions import evaluate, parse
+from blocktool.analysis.ranges import OverdueError, Range, UndecidedError, until
+from blocktool.analysis.size_sets import size_set
 from blocktool.check.explore import Budget, explore
 from blocktool.check.prove import prove
-from blocktool.results.shapes import Proof
+from blocktool.results.shapes import Alternative, Proof
 from blocktool.results.symbolic import SymbolicRun, SymbolicTensor
 
 INPUTS = (SymbolicTensor(("H", "W")),)
@@ -300,3 +303,165 @@ def test_exploration_visits_each_way_once_and_usual_sizes_first() -> None:
     for sizes in product(range(1, 20), repeat=2):
         at = dict(zip("HW", sizes, strict=True))
         assert sum(way.region.holds(at) for way in found.ways) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "verdict", "reason"),
+    [
+        (None, "proved", None),
+        ("H % 2 == 0", "proved", None),
+        ("H % K == 0", "proved", None),
+        ("H >= 3", "refuted", r"at H=\d*[13579], W=\d+, which is meant, it raises RuntimeError"),
+        ("H == W", "refuted", r"at H=(\d*[13579]), W=\1, which is meant, it raises RuntimeError"),
+        ("H % 2 == 1", "refuted", "it raises RuntimeError: odd"),
+    ],
+)
+def test_what_is_meant_has_to_run(where: str | None, verdict: str, reason: str | None) -> None:
+    proof = proof_of(EVEN, expect="H//2, W", where=where, constants={"K": 4})
+    assert (proof.verdict, proof.where) == (verdict, where)
+    assert proof.reason is None if reason is None else re.search(reason, proof.reason or "")
+    # Without a contract that it runs is still what is meant.
+    assert proof_of(EVEN, where=where, constants={"K": 4}).verdict == verdict
+
+
+def test_small_sizes_that_are_meant_have_to_run() -> None:
+    rough = (Way((), "H, W", assumed=("H >= 9",)),)
+    truth = (Way(("H < 4",), None, error="ValueError: too small"), Way((), "H, W"))
+
+    def verdict(where: str) -> tuple[str, str | None]:
+        budget = Budget(runs=1)
+        proof = proof_of(rough, truth=truth, expect="H, W", where=where, budget=budget)
+        return proof.verdict, proof.reason
+
+    assert verdict("H >= 4") == ("proved", None)
+    refuted, reason = verdict("H >= 3")
+    assert refuted == "refuted"
+    assert re.fullmatch(
+        r"at H=3, W=\d+, which is meant, it raises ValueError: too small", reason or ""
+    )
+
+
+def test_output_shape_is_held_to_the_sizes_that_are_meant() -> None:
+    halves, up = (Way((), "H//2, W"),), follow((Way((), "(H + 1)//2, W"),))
+    assert proof_of(halves, promised=up).verdict == "refuted"
+    assert proof_of(halves, promised=up, where="H % 2 == 0").verdict == "proved"
+    # Both refuse, which is as promised; but not where it is meant.
+    assert proof_of(EVEN, promised=follow(EVEN)).verdict == "proved"
+    assert proof_of(EVEN, promised=follow(EVEN), where="H >= 8").verdict == "refuted"
+
+
+def test_conditions_are_only_given_where_all_sizes_are_accounted_for() -> None:
+    # As x.split(10) has them: a way for every ten sizes.
+    def run(hints: dict[str, int]) -> SymbolicRun:
+        part = (hints["H"] + 9) // 10
+        guards = (f"(H + 9)//10 == {part}", *(f"{n} == 1" for n in hints if hints[n] == 1))
+        return SymbolicRun(dict(hints), INPUTS, (SymbolicTensor(("H", part)),), guards, ())
+
+    def plain(sizes: Mapping[str, int]) -> Any:
+        return ((sizes["H"], (sizes["H"] + 9) // 10),)
+
+    proof = prove(run, INPUTS, BASE, numeric=plain, budget=Budget(runs=9))
+    assert (proof.verdict, proof.complete) == ("not proved", False)
+    assert (proof.constraints, proof.conditions, proof.fixed) == ((), (), None)
+    (note,) = proof.notes
+    assert re.fullmatch(r"ways were followed for (\d+ <= H <= |H <= )\d+ and W >= 2", note), note
+    assert len(proof.outputs) == 8
+    assert proof.output is not None
+    assert proof.output.endswith(", and 3 more")
+    for h, w in product(range(1, 200), (2, 3, 32)):
+        sizes = {"H": h, "W": w}
+        for each in proof.outputs:
+            if all(evaluate(parse(text), sizes) for text in each.constraints):
+                assert each.output == f"H, {(h + 9) // 10}"
+
+    somewhere = (Way(("H >= 9",), "H, W"), Way(("H < 9",), None, limit="aten.nonzero"))
+    blocked = proof_of(somewhere, truth=(Way((), "H, W"),))
+    assert (blocked.complete, blocked.constraints) == (False, ())
+    assert "ways were followed for H >= 9" in blocked.notes[0]
+
+
+def test_ways_that_differ_say_each_where_it_holds() -> None:
+    large = (Way(("H > 100", "W > 4"), "2, W"), Way(("not (H > 100 and W > 4)",), "H, W"))
+    proof = proof_of(large)
+    assert (proof.verdict, proof.complete, proof.constraints) == ("proved", True, ())
+    assert proof.outputs == (
+        Alternative("H, W", ("not (H >= 101 and W >= 5)",)),
+        Alternative("2, W", ("H >= 101", "W >= 5")),
+    )
+    assert proof.output == "H, W, but 2, W where H >= 101 and W >= 5"
+    (alone,) = proof_of(EVEN).outputs
+    assert alone == Alternative("H//2, W", ())
+
+
+def test_the_time_of_a_proof_is_kept() -> None:
+    # Each way halves once more: unlike outputs on periods that double.
+    def run(hints: dict[str, int]) -> SymbolicRun:
+        text, guards = "H", [f"{n} == 1" for n in hints if hints[n] == 1]
+        while evaluate(parse(text), hints) > 4:
+            guards.append(f"{text} > 4")
+            text = f"({text})//2"
+        guards.append(f"{text} <= 4")
+        return SymbolicRun(dict(hints), INPUTS, (SymbolicTensor((text, "W")),), tuple(guards), ())
+
+    def plain(sizes: Mapping[str, int]) -> Any:
+        size = sizes["H"]
+        while size > 4:
+            size //= 2
+        return ((size, sizes["W"]),)
+
+    began = time.monotonic()
+    proof = prove(run, INPUTS, BASE, numeric=plain, budget=Budget(seconds=2.0))
+    assert time.monotonic() - began < 2 * 1.3 + 0.6
+    assert proof.verdict == "not proved"
+    assert proof.constraints == ()
+
+
+def test_after_its_time_the_algebra_stops() -> None:
+    with until(time.monotonic() - 1), pytest.raises(OverdueError):
+        size_set(parse("(H + 1)//3 % 11 == 4"))
+    assert 12 in size_set(parse("(H + 1)//3 % 11 == 4"))
+    with pytest.raises(UndecidedError, match="period of 1000000"):
+        Range().refined(1_000_000)
+
+
+def test_a_slow_module_is_run_a_few_times_only() -> None:
+    runs = []
+
+    def slow(sizes: Mapping[str, int]) -> Any:
+        runs.append(sizes)
+        time.sleep(0.02)
+        return numeric(EVEN)(sizes)
+
+    proof = prove(follow(EVEN), INPUTS, BASE, numeric=slow, budget=Budget(seconds=0.3))
+    assert proof.verdict == "proved", proof.reason
+    assert 16 <= len(runs) <= 25
+
+
+def test_sizes_that_are_too_large_to_run_are_not_run() -> None:
+    far = (Way((f"H <= {2**61}",), "H, W"), Way((f"H > {2**61}",), "H, W + 1"))
+
+    def plain(sizes: Mapping[str, int]) -> Any:
+        assert max(sizes.values()) < 2**41
+        return numeric(far)(sizes)
+
+    proof = prove(follow(far), INPUTS, BASE, numeric=plain)
+    assert proof.verdict == "proved", proof.reason
+    expect = parse_contracts(["H, W"])
+    proof = prove(follow(far), INPUTS, BASE, numeric=plain, contract=expect)
+    assert proof.verdict == "not proved"
+    assert "which is too large to run" in (proof.reason or "")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.15])
+def test_what_is_not_worked_out_in_time_is_not_proved(seconds: float) -> None:
+    def slow(hints: dict[str, int]) -> SymbolicRun:
+        time.sleep(0.1)
+        return follow(EVEN)(hints)
+
+    proof = prove(slow, INPUTS, BASE, numeric=numeric(EVEN), budget=Budget(seconds=seconds))
+    assert (proof.verdict, proof.complete, proof.constraints) == ("not proved", False, ())
+    assert (
+        proof.reason
+        == f"what its ways show was not worked out in {Budget(seconds=seconds).in_all:g} s"
+    )
+    assert proof.paths <= 1

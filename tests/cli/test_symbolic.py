@@ -24,6 +24,22 @@ ODD = """
         def forward(self, x):
             return x + self.up(self.down(x))
 
+    class Thirds(nn.Module):
+        def __init__(self, channels=8):
+            super().__init__()
+            self.conv = nn.Conv2d(3, channels // 3, 1)
+
+        def forward(self, x):
+            return self.conv(x)
+
+    class Copies(nn.Module):
+        def __init__(self, number=2):
+            super().__init__()
+            self.number = number
+
+        def forward(self, x):
+            return tuple(x * 2 for _ in range(self.number))
+
     class Picky(nn.Module):
         def forward(self, x):
             return x[x > 0]
@@ -70,6 +86,35 @@ def test_what_is_no_polynomial_is_left_out(blocktool: Any) -> None:
     assert report["totals"]["params"] == "12*C**2 + 13*C"
     assert report["totals"]["elementwise_flops"] is None  # the number of heads is rounded
     assert "not a polynomial in C" in done.err
+
+
+def test_what_has_no_shape_in_arguments_has_none(blocktool: Any, project: Project) -> None:
+    project.write("odd.py", ODD)
+    args = ("summary", "odd.py:Thirds", "channels=C", "--symbolic", "-i", "Bx3xHxW")
+    report = json.loads(blocktool(*args, "-f", "json").out)
+    assert report["outputs"] == [None]
+    assert report["inputs"][0]["shape"] == ["B", 3, "H", "W"]
+    assert {tuple(row["output_shapes"]) for row in report["modules"]} == {(None,)}
+    table = blocktool(*args).out
+    assert "(B, 3, H, W) → - · forward" in table
+    assert "left out: some shapes" in table
+
+
+def test_how_many_outputs_there_are_may_depend_on_arguments(
+    blocktool: Any, project: Project
+) -> None:
+    project.write("odd.py", ODD)
+    args = ("odd.py:Copies", "number=K", "--symbolic", "-i", "Bx3xHxW", "-f", "json")
+    report = json.loads(blocktool("summary", *args).out)
+    assert set(report["outputs"]) == {None}
+    assert report["totals"]["activation_bytes"] == "12*B*H*K*W"  # 3 channels of 4 bytes each
+
+
+def test_limited_peak_is_data(blocktool: Any) -> None:
+    args = ("conv", "in_channels=C", "out_channels=C", "groups=C", "--symbolic")
+    totals = json.loads(blocktool("summary", *args, "-f", "json").out)["totals"]
+    assert totals["peak_live_bytes_where"] == ["C % 16 == 0"]
+    assert "\n                    where C % 16 == 0\n" in blocktool("summary", *args).out
 
 
 def test_quarters_need_multiples_of_four(blocktool: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from blocktool.results.environment import Environment
 from blocktool.results.shapes import (
+    Alternative,
     CheckedTarget,
     Constraint,
     Failed,
@@ -134,23 +135,63 @@ def proved() -> ShapeReport:
         paths=2,
         sampled=48,
         notes=("sure for sizes of at least 4; smaller ones were run",),
+        complete=True,
     )
     everywhere = Proof("conv", {"stride": 2}, ("B, 64, H, W",), "B, 64, (H + 1)//2, (W + 1)//2",
-                       (), "proved", None, paths=1, sampled=16)  # fmt: skip
+                       (), "proved", None, paths=1, sampled=16, complete=True)  # fmt: skip
     fixed = Proof(
         "timm:vit_tiny", {}, ("B, 3, 224, 224",), "B, 1000", ("H == 224", "W == 224"), "proved",
-        None, fixed={"H": 224, "W": 224},
+        None, fixed={"H": 224, "W": 224}, complete=True,
         conditions=tuple(Constraint(f"{s} == 224", f"{s} is 224 only") for s in "HW"),
     )  # fmt: skip
     refuted = Proof(
         "pool.py:Pool", {}, ("B, 16, H, W",), "B, 16, H//2, W//2", (), "refuted",
         "at H = 3: expected 2, and 1 came out", contract="B, 16, ceil(H/2), ceil(W/2)",
+        complete=True,
     )  # fmt: skip
     left = Proof(
         HOSTILE, {}, ("B, N, 16",), None, (), "not proved", "aten.nonzero cannot be traced",
         contradictions=("at N = 7 it was to run, and raised ValueError",), notes=("see |there|",),
     )  # fmt: skip
     return report(case(), proofs=(even, everywhere, fixed, refuted, left))
+
+
+def varied() -> ShapeReport:
+    """Proofs of modules whose output is not the same everywhere: all of it known, and a part."""
+    known = Proof(
+        "net.py:Twice",
+        {},
+        ("B, C, H, W",),
+        "B, C, H, W, but B, 2, H, W where C >= 2 and H >= 101",
+        (),
+        "proved",
+        None,
+        contract="B, min(C, 2), H, W",
+        paths=24,
+        sampled=78,
+        outputs=(
+            Alternative("B, C, H, W", ("not (C >= 2 and H >= 101)",)),
+            Alternative("B, 2, H, W", ("C >= 2", "H >= 101")),
+        ),
+        complete=True,
+        where="H >= 8",
+    )
+    parts = tuple(
+        Alternative(f"B, C, {h}, 3", (f"H >= {2 * h}", f"H <= {2 * h + 1}")) for h in range(2, 9)
+    )
+    left = Proof(
+        "net.py:Adapt",
+        {},
+        ("B, C, H, W",),
+        f"{parts[0].output} where 4 <= H <= 5, and 6 more",
+        (),
+        "not proved",
+        "not every size was followed after 7 runs, for example H=18",
+        notes=("ways were followed for 4 <= H <= 17",),
+        paths=7,
+        outputs=parts,
+    )
+    return report(case(), proofs=(known, left))
 
 
 def hostile() -> ShapeReport:

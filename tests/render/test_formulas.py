@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,3 +163,48 @@ def test_shorthand_keeps_the_value() -> None:
         for text in texts:
             found = expressions.evaluate(short.node(text), known)
             assert found == expressions.evaluate(expressions.parse(text), place)
+
+
+def incomplete() -> Formulas:
+    """A shape without a formula, and a peak for fewer sizes than the rest."""
+    report = hostile()
+    totals = replace(
+        report.totals,
+        peak_live_bytes="12*B*C*H*W + 88*C",
+        peak_live_bytes_where=("C % 16 == 0", "G == 1 or H >= 9"),
+    )
+    rows = tuple(replace(row, output_shapes=(None,)) for row in report.modules)
+    return replace(report, outputs=(None,), totals=totals, modules=rows)
+
+
+def test_what_is_unknown_is_a_dash_or_null() -> None:
+    report = incomplete()
+    table = formulas_table.render(report, View(width=100))
+    assert "H, W: bfloat16) → - · training" in table
+    assert re.search(r"^  a_b\S+ +Conv\\2d +- ", table, re.MULTILINE)
+    assert "| - |" in formulas_markdown.render(report, View())
+    assert " & - & " in formulas_latex.render(report, View())
+    text = json.to_json(report)
+    assert '"outputs": [null]' in text
+    assert '"output_shapes": [null]' in text
+    assert json.read(text, Formulas) == report
+
+
+def test_the_peak_has_its_conditions_in_every_format() -> None:
+    report = incomplete()
+    table = formulas_table.render(report, View(width=100))
+    assert "12*B*C*H*W + 88*C\n" in table
+    assert "\n                    where C % 16 == 0 and (G == 1 or H >= 9)\n" in table
+    markdown = formulas_markdown.render(report, View())
+    assert "`12*B*C*H*W + 88*C` where `C % 16 == 0 and (G == 1 or H >= 9)` |" in markdown
+    latex = formulas_latex.render(report, View())
+    assert r"88 \, C \quad \text{for } C \bmod 16 = 0" in latex
+    assert '"peak_live_bytes_where": ["C % 16 == 0", "G == 1 or H >= 9"]' in json.to_json(report)
+    module: dict[str, Any] = {}
+    exec(formulas_python.render(report, View()), module)
+    assert module["peak_live_bytes"](C=32, G=1, B=2, H=3, W=5) == 12 * 2 * 32 * 15 + 88 * 32
+    assert module["peak_live_bytes"](C=16, G=2, B=2, H=9, W=5) == 12 * 2 * 16 * 45 + 88 * 16
+    for sizes in ({"C": 24, "G": 1, "H": 9}, {"C": 32, "G": 2, "H": 8}):
+        with pytest.raises(ValueError, match="only where C % 16 == 0 and"):
+            module["peak_live_bytes"](**sizes, B=2, W=5)
+        assert module["macs"](**sizes, B=2, W=5) > 0

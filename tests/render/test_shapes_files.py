@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from markdown_it import MarkdownIt
-from render.shape_reports import HOSTILE, broken, case, catalog, hostile, proved, report
+from render.shape_reports import HOSTILE, broken, case, catalog, hostile, proved, report, varied
 
 from blocktool.render import shapes_csv, shapes_github, shapes_markdown
 from blocktool.render.formats import choose_format, formats_of, renderer
@@ -157,6 +157,20 @@ def test_github_reports_claims_that_are_not_proved():
     assert "blocktool contradicts itself" in made[1][2]
     assert made[2][1]["title"] == "blocktool: Shapes do not hold: 1 refuted, 1 not proved"
     assert [name for name, _, _ in _commands(catalog())] == ["notice"]
+
+
+def test_github_tells_outputs_that_vary():
+    made = {name: text for name, _, text in _commands(varied())[:2]}
+    assert "but B, 2, H, W where C is at least 2 and H is at least 101" in made["notice"]
+    assert "B, C, 2, 3 where H is from 4 to 5; but B, C, 3, 3 where" in made["error"]
+
+
+def test_markdown_tells_outputs_that_vary():
+    page = _page(varied)
+    assert "but B, 2, H, W where C is at least 2 and H is at least 101" in page.text
+    assert "ways were followed for 4 <= H <= 17" in page.text
+    # Only of the first it is known where it runs.
+    assert page.text.count("always") == 1
 
 
 def _rows(make: Make) -> list[dict[str, str]]:

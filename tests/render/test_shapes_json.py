@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from render.shape_reports import broken, case, catalog, hostile, proved, report
+from render.shape_reports import broken, case, catalog, hostile, proved, report, varied
 
 from blocktool.errors import ReportError
 from blocktool.render.json import read, render, to_json
@@ -16,7 +16,7 @@ from blocktool.results.shapes import Failed, ShapeReport
 from blocktool.results.specs import TensorSpec
 
 
-@pytest.mark.parametrize("make", [catalog, broken, proved, hostile])
+@pytest.mark.parametrize("make", [catalog, broken, proved, hostile, varied])
 def test_what_is_written_is_what_is_read(make: Callable[[], Any]):
     assert read(to_json(make()), ShapeReport) == make()
 
@@ -46,6 +46,10 @@ def test_the_contract():
     wanted = {"target", "output", "constraints", "verdict", "reason"}
     assert wanted <= set(proof)
     assert proof["constraints"] == ["H % 2 == 0", "W % 2 == 0"]
+    known, left = json.loads(to_json(varied()))["proofs"]
+    assert (known["complete"], left["complete"], known["where"]) == (True, False, "H >= 8")
+    assert known["outputs"][1] == {"output": "B, 2, H, W", "constraints": ["C >= 2", "H >= 101"]}
+    assert [each["output"] for each in left["outputs"]] == [f"B, C, {h}, 3" for h in range(2, 9)]
 
 
 def test_one_case_to_a_line():

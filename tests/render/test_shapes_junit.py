@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 import xmlschema
-from render.shape_reports import HOSTILE, broken, case, catalog, hostile, proved, report
+from render.shape_reports import HOSTILE, broken, case, catalog, hostile, proved, report, varied
 
 from blocktool.render.shapes_junit import render
 from blocktool.render.view import View
@@ -121,6 +121,14 @@ def test_claims_are_tests_as_well():
     texts = [str(f.text) for f in root.iter("failure")]
     assert any("blocktool contradicts itself" in text for text in texts)
     assert sum(str(t.get("name")).startswith("proof") for t in root.iter("testcase")) == 5
+
+
+def test_claims_tell_all_outputs():
+    root = _root(varied)
+    (known,) = root.iter("system-out")
+    assert "-> B, C, H, W for every B, C, H, W; but B, 2, H, W where" in str(known.text)
+    (left,) = root.iter("failure")
+    assert "B, C, 2, 3 where H is from 4 to 5; but B, C, 3, 3 where" in str(left.text)
 
 
 def test_what_xml_cannot_hold_is_removed_and_all_else_is_kept():

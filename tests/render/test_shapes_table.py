@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from render.shape_reports import HOSTILE, broken, case, catalog, hostile, proved, report
+from render.shape_reports import HOSTILE, broken, case, catalog, hostile, proved, report, varied
 
 from blocktool.render import shapes_words as words
 from blocktool.render.shapes_table import render
+from blocktool.render.shapes_words import claim
 from blocktool.render.shell import command
 from blocktool.render.view import View
 from blocktool.results.shapes import Failed, Finding, Refusal, ShapeReport
@@ -148,6 +149,39 @@ def test_proofs_are_told_in_plain_words():
     assert "at H = 3: expected 2, and 1 came out" in text
     assert "blocktool contradicts itself: at N = 7 it was to run" in text
     assert "please report this" in text
+
+
+def test_outputs_that_vary_are_told_with_their_sizes():
+    text = " ".join(render(varied(), View(width=140)).split())
+    assert (
+        "B, C, H, W → B, C, H, W for every B, C, H, W; but B, 2, H, W where C is at least 2 and "
+        "H is at least 101, so the contract holds where H >= 8"
+    ) in text
+    # Of what was followed in part there is no usual output, and nothing is said of every size.
+    assert "→ B, C, 2, 3 where H is from 4 to 5; but B, C, 3, 3 where H is from 6 to 7;" in text
+    assert "B, C, 6, 3 where H is from 12 to 13; and 2 other outputs not every size" in text
+    left = replace(varied().proofs[1], outputs=(), output="B, C, H, 3")
+    assert "every" not in render(replace(varied(), proofs=(left,)), View()).split("not every")[0]
+
+
+@pytest.mark.parametrize(
+    ("where", "constraints", "contract", "words"),
+    [
+        (None, (), "B", "for every B, C, H, W, so the contract holds"),
+        (None, ("H >= 9",), "B", "where H >= 9, so the contract holds wherever it runs"),
+        (None, ("H >= 9",), "output_shape", "where H >= 9, so the contract holds"),
+        ("H >= 99", ("H >= 9",), "B", "where H >= 9, so the contract holds where H >= 99"),
+        (None, ("H >= 9",), None, "where H >= 9"),
+    ],
+)
+def test_for_which_sizes_a_contract_holds(
+    where: str | None, constraints: tuple[str, ...], contract: str | None, words: str
+):
+    proof = replace(
+        varied().proofs[0],
+        where=where, constraints=constraints, contract=contract, output="B", outputs=(),
+    )  # fmt: skip
+    assert claim(proof, "->") == f"B, C, H, W -> B {words}"
 
 
 def test_notes_of_a_proof_are_told_where_there_are_few():

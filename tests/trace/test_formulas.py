@@ -50,7 +50,8 @@ def assert_equal(found: Formulas, numeric: Summary, sizes: dict[str, int]) -> No
             wanted = getattr(other, name)
             assert value(getattr(row, name), sizes) == wanted, (row.path, name)
         assert row.calls == other.calls
-        shapes = [tuple(value(n, sizes) for n in s.split(", ")) for s in row.output_shapes]
+        assert None not in row.output_shapes
+        shapes = [tuple(value(n, sizes) for n in (s or "").split(", ")) for s in row.output_shapes]
         assert shapes == list(other.output_shapes)
 
 
@@ -69,6 +70,15 @@ def assert_exact(case: Case) -> Formulas:
 def test_block(name: str) -> None:
     case = block_case(name)
     found = assert_exact(case)
+    assert found.conditions == ()
+    assert {s.least for s in found.symbols} == {2}
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG))
+def test_training_block_has_least_sizes_only(name: str) -> None:
+    case = block_case(name)
+    settings = {"hints": case.hints, "mode": "training", "compare": 0}
+    found = blocktool.formulas(case.module, case.inputs, **settings)  # type: ignore[arg-type]
     assert found.conditions == ()
     assert {s.least for s in found.symbols} == {2}
 
