@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from blocktool.render import shapes_proofs as proof_words
 from blocktool.render import shapes_words as words
 from blocktool.render.shell import command
 from blocktool.render.styled import clean
@@ -47,19 +48,19 @@ def _finding(finding: Finding) -> str:
 def _proof(proof: Proof) -> Iterator[str]:
     if proof.verdict != "proved":
         name = words.named(proof.target, proof.arguments)
-        lines = [f"{name}: {words.claim(proof, '→')}"]
-        lines += [f"{label}: {text}" for label, text in words.objections(proof)]
+        lines = [f"{name}: {proof_words.claim(proof, '→')}"]
+        lines += [f"{label}: {text}" for label, text in proof_words.objections(proof)]
         yield _command("error", lines, title=f"{proof.target}: {proof.verdict}")
-    elif words.exceptions(proof):
+    elif proof_words.exceptions(proof):
         name = words.named(proof.target, proof.arguments)
-        line = f"{name}: {words.claim(proof, '→')}"
+        line = f"{name}: {proof_words.claim(proof, '→')}"
         yield _command("notice", [line], title=f"{proof.target}: its output varies")
 
 
 def _summary(report: ShapeReport) -> list[str]:
     lines = [words.totals_line(report)]
     if report.proofs:
-        lines.append(words.proofs_line(report.proofs))
+        lines.append(proof_words.proofs_line(report.proofs))
     if report.stopped_early:
         lines.append("stopped early: not every case has run")
     return lines

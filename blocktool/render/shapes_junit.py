@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
+from blocktool.render import shapes_proofs as proof_words
 from blocktool.render import shapes_words as words
 from blocktool.render.shell import command
 from blocktool.render.view import View
@@ -134,11 +135,11 @@ def _outcome(test: ElementTree.Element, case: ShapeCase) -> None:
 
 def _verdict(test: ElementTree.Element, proof: Proof) -> None:
     if proof.verdict != "proved":
-        lines = [words.claim(proof, "->")]
-        lines += [f"{label}: {text}" for label, text in words.objections(proof)]
+        lines = [proof_words.claim(proof, "->")]
+        lines += [f"{label}: {text}" for label, text in proof_words.objections(proof)]
         _objection(test, "failure", proof.verdict, proof.reason or proof.verdict, lines)
     else:
-        ElementTree.SubElement(test, "system-out").text = _valid(words.claim(proof, "->"))
+        ElementTree.SubElement(test, "system-out").text = _valid(proof_words.claim(proof, "->"))
 
 
 def _objection(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from blocktool.render import shapes_proofs as proof_words
 from blocktool.render import shapes_words as words
 from blocktool.render.markdown_text import code, fenced, table, text
 from blocktool.render.shell import command
@@ -99,7 +100,7 @@ def _proofs(report: ShapeReport) -> str:
             proof.verdict if proof.verdict == "proved" else f"**{proof.verdict}**",
             f"`{code('; '.join(proof.inputs))}`",
             _output(proof),
-            text(" and ".join(words.conditions(proof)))
+            text(" and ".join(proof_words.conditions(proof)))
             or ("always" if proof.output and proof.complete else ""),
             _remarks(proof),
         )
@@ -111,11 +112,13 @@ def _proofs(report: ShapeReport) -> str:
 def _output(proof: Proof) -> str:
     if not proof.output:
         return ""
-    return "<br>".join([f"`{code(words.output(proof))}`", *map(text, words.exceptions(proof))])
+    return "<br>".join(
+        [f"`{code(proof_words.output(proof))}`", *map(text, proof_words.exceptions(proof))]
+    )
 
 
 def _remarks(proof: Proof) -> str:
-    told = [f"{label}: {said}" for label, said in words.objections(proof)]
+    told = [f"{label}: {said}" for label, said in proof_words.objections(proof)]
     return "<br>".join(map(text, [*told, *proof.notes]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from blocktool.render import shapes_proofs as proof_words
 from blocktool.render import shapes_words as words
 from blocktool.render.columns import Cell, Column, layout
 from blocktool.render.shell import command
@@ -113,7 +114,7 @@ def _labelled(
 def _proofs(report: ShapeReport, view: View, glyphs: Glyphs) -> list[Line]:
     if not report.proofs:
         return []
-    lines: list[Line] = [[(words.proofs_line(report.proofs), "bold")]]
+    lines: list[Line] = [[(proof_words.proofs_line(report.proofs), "bold")]]
     for proof in report.proofs:
         lines += _proof(proof, view, glyphs, notes=len(report.proofs) <= _FEW_PROOFS)
     return lines
@@ -121,11 +122,11 @@ def _proofs(report: ShapeReport, view: View, glyphs: Glyphs) -> list[Line]:
 
 def _proof(proof: Proof, view: View, glyphs: Glyphs, *, notes: bool) -> Iterator[Line]:
     name = words.named(proof.target, proof.arguments)
-    text = f"{name}: {words.claim(proof, glyphs.arrow)}"
+    text = f"{name}: {proof_words.claim(proof, glyphs.arrow)}"
     yield from _labelled(proof.verdict, text, _STYLES[proof.verdict], view, indent=12)
     told = [
         (f"{label}: {text}" if label == "contract" else text, "red")
-        for label, text in words.objections(proof)
+        for label, text in proof_words.objections(proof)
     ]
     if notes or proof.verdict != "proved":
         told += [(f"note: {note}", "dim") for note in proof.notes]

@@ -11,7 +11,6 @@ from blocktool.trace.asked import as_it_is, contiguous, is_one, same_shape
 
 Tensor = torch.Tensor
 FLOATS = frozenset((torch.float32, torch.float64, torch.float16, torch.bfloat16))
-WIDE = frozenset((torch.float32, torch.float64))
 
 
 class ShapeMismatchError(RuntimeError):

@@ -18,7 +18,6 @@ import torch
 from blocktool.trace.asked import contiguous, same_shape
 from blocktool.trace.layouts import (
     FLOATS,
-    WIDE,
     ShapeMismatchError,
     Tensor,
     broadcast,
@@ -85,7 +84,7 @@ def _inplace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _batch_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x, training = args[0], args[5]
-    if x.dtype not in WIDE or x.dim() < 2 or not same_kind(*present(args[:5])) or not x.numel():
+    if x.dtype not in FLOATS or x.dim() < 2 or not same_kind(*present(args[:5])) or not x.numel():
         return NotImplemented
     channels = (x.shape[1],)
     if any(tuple(t.shape) != channels for t in present(args[1:5])):
@@ -99,7 +98,7 @@ def _batch_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def _batch_norm_backward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Only the gradients that are asked for; torch's meta kernel makes them all."""
     grad_out, x, weight, mask = args[0], args[1], args[2], args[9]
-    if x.dtype not in WIDE or not same_kind(grad_out, x) or not x.numel() or x.dim() < 2:
+    if x.dtype not in FLOATS or not same_kind(grad_out, x) or not x.numel() or x.dim() < 2:
         return NotImplemented
     if not (contiguous(x) or dense(x)) or (weight is not None and weight.dtype != x.dtype):
         return NotImplemented
@@ -113,7 +112,7 @@ def _batch_norm_backward(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _layer_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x, normalized = args[0], list(args[1])
-    if x.dtype not in WIDE or not same_kind(*present((x, args[2], args[3]))):
+    if x.dtype not in FLOATS or not same_kind(*present((x, args[2], args[3]))):
         return NotImplemented
     axis = x.dim() - len(normalized)
     if axis < 0 or list(x.shape[axis:]) != normalized or not normalized:
@@ -126,7 +125,7 @@ def _layer_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _group_norm(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     x, batch, channels, groups = args[0], args[3], args[4], args[6]
-    if x.dtype not in WIDE or not plain(*present(args[:3])) or channels % groups:
+    if x.dtype not in FLOATS or not plain(*present(args[:3])) or channels % groups:
         return NotImplemented
     if any(tuple(t.shape) != (channels,) for t in present(args[1:3])):
         return NotImplemented

@@ -10,8 +10,8 @@ import pytest
 from render.shape_reports import HOSTILE, broken, case, catalog, hostile, proved, report, varied
 
 from blocktool.render import shapes_words as words
+from blocktool.render.shapes_proofs import claim
 from blocktool.render.shapes_table import render
-from blocktool.render.shapes_words import claim
 from blocktool.render.shell import command
 from blocktool.render.view import View
 from blocktool.results.shapes import Failed, Finding, Refusal, ShapeReport

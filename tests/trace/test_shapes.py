@@ -114,6 +114,22 @@ ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten._softmax.default, (last(2, 8, 5, 5), 1, False)),
     (aten._softmax.default, (t(2, 8, 5).transpose(1, 2), -1, False)),
     (aten.native_group_norm.default, (t(2, 8, 5, 5), t(8), t(8), 2, 8, 25, 4, 1e-5)),
+    # In half precision torch's own meta kernels keep the statistics in float32; the CPU does not.
+    *(
+        case
+        for dtype in (torch.bfloat16, torch.float16)
+        for x, c in [(t(2, 8, 5, 5).to(dtype), t(8).to(dtype))]
+        for case in (
+            (aten.native_batch_norm.default, (x, c, c, c, c, True, 0.1, 1e-5)),
+            (aten.native_batch_norm.default, (x, c, c, c, c, False, 0.1, 1e-5)),
+            (aten.native_layer_norm.default, (x, [5], c[:5], None, 1e-5)),
+            (aten.native_group_norm.default, (x, c, c, 2, 8, 25, 4, 1e-5)),
+            (
+                aten.native_batch_norm_backward.default,
+                (x, x, c, c, c, c, c, True, 1e-5, [True, False, True]),
+            ),
+        )
+    ),
     (aten._softmax.default, (t(2, 4, 7), -1, False)),
     (aten.mm.default, (t(3, 4), t(4, 5))),
     (aten.mm.default, (t(4, 3).t(), t(5, 4).t())),
