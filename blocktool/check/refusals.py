@@ -35,7 +35,7 @@ def is_refusal(error: BaseException) -> bool:
         return True
     if _TOO_SMALL.search(text_of(error)):
         return True
-    return isinstance(error, (ValueError, TypeError, RuntimeError)) and not raised_in_torch(error)
+    return isinstance(error, Exception) and not raised_in_torch(error)
 
 
 def refuses_arguments(error: BaseException) -> bool:
