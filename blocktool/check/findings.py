@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -70,12 +71,20 @@ def find(tried: Sequence[Tried]) -> Iterator[Finding]:
         yield Finding(_hinted(cause.smallest.case, words), len(cause.failing), count, words)
 
 
+_MULTIPLE = re.compile(r"(\w+(?: or \w+)*) is (?:odd|no multiple of (\d+))")
+
+
 def _hinted(case: ShapeCase, words: str | None) -> ShapeCase:
     """The case, whose hint knows where it fails."""
     outcome = case.outcome
-    if words is None or not words.endswith(NOT_SQUARE) or not isinstance(outcome, Failed):
+    if words is None or not isinstance(outcome, Failed):
         return case
-    hint = "height and width change places somewhere: square maps do not show it"
+    hint = outcome.hint
+    if words.endswith(NOT_SQUARE):
+        hint = "height and width change places somewhere: square maps do not show it"
+    elif found := _MULTIPLE.fullmatch(words):
+        meant = " and ".join(f"{name} % {found[2] or 2} == 0" for name in found[1].split(" or "))
+        hint = "; ".join(filter(None, (hint, f'if only these are meant, --where "{meant}"')))
     return replace(case, outcome=replace(outcome, hint=hint))
 
 
