@@ -93,14 +93,6 @@ class SizeSet:
             return None
         return max(breaks[-1] for breaks in self.breaks if breaks) - self.modulus
 
-    @property
-    def all_from(self) -> int | None:
-        """The smallest size from which on every size is a member, None where there is none."""
-        if any(len(breaks) % 2 == 0 for breaks in self.breaks):
-            return None
-        last_outside = max(breaks[-1] - self.modulus for breaks in self.breaks)
-        return max(1, last_outside + 1)
-
     def nearest(self, size: int) -> int:
         """The member closest to ``size``, the larger of two; the set is not empty."""
         for distance in range(2 * self.modulus):
