@@ -68,6 +68,16 @@ def layout(columns: Sequence[Column], width: int, glyphs: Glyphs) -> list[Line]:
     return lines
 
 
+def fits(columns: Sequence[Column], width: int) -> bool:
+    """Whether all of these columns can be shown in ``width`` with texts hardly shortened."""
+    return least_width(columns) <= width
+
+
+def least_width(columns: Sequence[Column]) -> int:
+    """The width of a table of these columns, with texts at two thirds of theirs."""
+    return _least([column for column in columns if column.cells], gentle=True)
+
+
 def _gaps(columns: Sequence[Column]) -> int:
     return sum(column.gap for column in columns[1:])
 

@@ -40,6 +40,13 @@ _RENDERERS: dict[str, dict[str, str]] = {
         "github": "blocktool.render.shapes_github",
         "csv": "blocktool.render.shapes_csv",
     },
+    "profile": {
+        "table": "blocktool.render.profile_table",
+        "json": "blocktool.render.json",
+        "csv": "blocktool.render.profile_csv",
+        "markdown": "blocktool.render.profile_markdown",
+        "speedscope": "blocktool.render.profile_speedscope",
+    },
 }
 _SUFFIXES = {
     ".json": "json",

@@ -13,9 +13,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from blocktool.errors import ReportError
-from blocktool.render import shapes_json
+from blocktool.render import profile_json, shapes_json
 from blocktool.results.formulas import Formulas
 from blocktool.results.listing import Listing
+from blocktool.results.profile import Profile
 from blocktool.results.shapes import ShapeReport
 from blocktool.results.specs import TensorSpec
 from blocktool.results.summary import Summary
@@ -31,12 +32,14 @@ KINDS: dict[str, type] = {
     "formulas": Formulas,
     "list": Listing,
     "check-shapes": ShapeReport,
+    "profile": Profile,
 }
 """The result class behind each ``kind`` of report."""
 
 # Where the published form of a result is another class: that class, and the ways there and back.
 _FORMS: dict[type, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     ShapeReport: (shapes_json.FlatReport, shapes_json.flatten, shapes_json.unflatten),
+    Profile: (Profile, profile_json.rounded, profile_json.unchanged),
 }
 
 # Where the published order of the fields is not that of the class.

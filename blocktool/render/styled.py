@@ -24,7 +24,11 @@ _CONTROLS = dict.fromkeys(
     (*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)), "\N{REPLACEMENT CHARACTER}"
 )
 _FILLER = "\ue000"  # of the private use area
-_ASCII_CONTROLS = dict.fromkeys(_CONTROLS, "?")
+_ASCII_CONTROLS: dict[int, str] = {
+    **dict.fromkeys(_CONTROLS, "?"),
+    # Signs of our own that have a usual way of writing.
+    **str.maketrans({"±": "+-", "µ": "u", "–": "-", "×": "x", "≈": "~", "·": "|", "→": "->"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,14 @@ class Glyphs:
     """Fillings of one cell of a bar, from the thinnest to the full one."""
     shades: str
     """Fillings that tell the parts of a stacked bar apart without colour."""
+    levels: str
+    """Heights of a curve that takes one line, from the lowest to the highest."""
 
 
-UNICODE = Glyphs("├─ ", "└─ ", "│  ", "   ", "─", "×", "→", "…", "·", "▏▎▍▌▋▊▉█", "█▓▒░▚▞▤")
-ASCII = Glyphs("|- ", "`- ", "|  ", "   ", "-", "x", "->", "~", "|", "#", "#=+-:.*")
+UNICODE = Glyphs(
+    *("├─ ", "└─ ", "│  ", "   ", "─", "×", "→", "…", "·"), "▏▎▍▌▋▊▉█", "█▓▒░▚▞▤", "▁▂▃▄▅▆▇█"
+)
+ASCII = Glyphs("|- ", "`- ", "|  ", "   ", "-", "x", "->", "~", "|", "#", "#=+-:.*", ".:-=+*%@")
 
 
 def clean(text: str, *, unicode: bool = True) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from blocktool.analysis.fold import ModuleNode, height, walk
 from blocktool.render import units
 from blocktool.render.columns import Cell, Column, layout
+from blocktool.render.guides import guided
 from blocktool.render.styled import ASCII, UNICODE, Glyphs, Line, bar, clean, to_text, wrap
 from blocktool.render.summary_cross_check import cross_check_lines
 from blocktool.render.summary_notes import SCOPE, notes, setting, signature, warnings
@@ -53,7 +54,9 @@ def _title(summary: Summary, view: View, glyphs: Glyphs) -> list[Line]:
 
 
 def _module_columns(summary: Summary, tree: ModuleNode, view: View, glyphs: Glyphs) -> list[Column]:
-    named = _guided(tree, view, glyphs)
+    named = guided(
+        tree, glyphs, unicode=view.unicode, style=lambda node: "dim" if _idle(node) else ""
+    )
     named[0] = Cell(clean(summary.root_type, unicode=view.unicode), "bold")
     nodes = list(walk(tree))
     whole = summary.totals
@@ -101,28 +104,6 @@ def _module_columns(summary: Summary, tree: ModuleNode, view: View, glyphs: Glyp
             drop=2,
         ),
     ]
-
-
-def _guided(tree: ModuleNode, view: View, glyphs: Glyphs) -> list[Cell]:
-    """The names with the guides of the tree before them."""
-    cells: list[Cell] = []
-
-    def descend(node: ModuleNode, lead: str, below: str, above: int = 1) -> None:
-        name = clean(node.name, unicode=view.unicode)
-        if node.count > above:
-            name = f"{name} {glyphs.times}{node.count}"
-        cells.append(Cell(name, "dim" if _idle(node) else "", lead))
-        for child in node.children:
-            last = child is node.children[-1]
-            descend(
-                child,
-                below + (glyphs.last if last else glyphs.branch),
-                below + (glyphs.gap if last else glyphs.bar),
-                node.count,
-            )
-
-    descend(tree, "", "")
-    return cells
 
 
 def _idle(node: ModuleNode) -> bool:

@@ -8,7 +8,7 @@ from blocktool.render import units
 from blocktool.render.columns import Cell, Column, layout
 from blocktool.render.styled import Glyphs, Line, clean, pad, width_of, wrap
 from blocktool.render.view import View
-from blocktool.results.summary import PhaseTotals, Summary
+from blocktool.results.summary import PeakMemory, PhaseTotals, Summary
 
 _LABEL = 18
 _FIGURE = 12
@@ -54,7 +54,7 @@ def total_lines(summary: Summary, view: View, glyphs: Glyphs) -> list[Line]:
             ]
         )
         lines += [[(" " * (_LABEL + _FIGURE + 2) + line, "dim")] for line in rest]
-    return lines + _peak_bar(summary, view, glyphs)
+    return lines + peak_bar(summary.memory, view, glyphs, indent=_LABEL + 2)
 
 
 def phase_lines(summary: Summary, view: View, glyphs: Glyphs) -> list[Line]:
@@ -106,32 +106,32 @@ def _peak_place(summary: Summary) -> str:
     return f"predicted; reached {where} ({memory.op}{phase})"
 
 
-def _peak_bar(summary: Summary, view: View, glyphs: Glyphs) -> list[Line]:
+def peak_bar(memory: PeakMemory, view: View, glyphs: Glyphs, *, indent: int) -> list[Line]:
     """The peak as a stacked bar, each part with its own filling, and a legend below."""
     parts = [
-        (name, getattr(summary.memory, name), color, shade)
+        (name, getattr(memory, name), color, shade)
         for (name, color), shade in zip(_CATEGORIES, _fillings(view, glyphs), strict=True)
     ]
     parts = [part for part in parts if part[1] > 0]
     if not parts:
         return []
-    cells = min(60, view.width - _LABEL - 2)
-    widths = _apportion([part[1] for part in parts], cells)
+    margin = " " * indent
+    widths = _apportion([part[1] for part in parts], min(60, view.width - indent))
     bar: Line = [
-        (" " * (_LABEL + 2), ""),
+        (margin, ""),
         *(
             (shade * width, color)
             for (_, _, color, shade), width in zip(parts, widths, strict=True)
         ),
     ]
     lines: list[Line] = [bar]
-    line: list[tuple[str, str]] = [(" " * (_LABEL + 2), "")]
-    used = _LABEL + 2
+    line: list[tuple[str, str]] = [(margin, "")]
+    used = indent
     for name, nbytes, color, shade in parts:
         text = f" {name} {units.size(nbytes)}"
         if used + width_of(text) + 1 > view.width and len(line) > 1:
             lines.append(line)
-            line, used = [(" " * (_LABEL + 2), "")], _LABEL + 2
+            line, used = [(margin, "")], indent
         line += [(shade, color), (f"{text}  ", "dim")]
         used += width_of(text) + 3
     return [*lines, line]

@@ -10,6 +10,10 @@ SortKey = Literal[
 ]
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
 
+TimeKey = Literal["time", "own", "calls", "macs", "attained", "name"]
+"""What the modules of a profile can be ordered by; ``"attained"``: the furthest below first."""
+TIME_KEYS: tuple[TimeKey, ...] = get_args(TimeKey)
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -17,14 +21,16 @@ class View:
 
     ``depth`` is how many levels of modules to show (None: the renderer's choice), ``sort`` the
     figure by which siblings are ordered (None: as registered), ``expand`` shows repeated siblings
-    one by one, ``ops`` adds the table of operations. ``width`` is in columns; ``color`` and
-    ``unicode`` say what the output can carry.
+    one by one, ``ops`` adds the table of operations. ``sort_times`` orders the siblings in a
+    profile (None: as registered). ``width`` is in columns; ``color`` and ``unicode`` say what the
+    output can carry.
     """
 
     depth: int | None = None
     sort: SortKey | None = None
     expand: bool = False
     ops: bool = False
+    sort_times: TimeKey | None = None
     width: int = 120
     color: bool = False
     unicode: bool = True

@@ -99,7 +99,8 @@ class ModuleTime:
     """One module in an instrumented run; ``total_ms`` with its children, ``own_ms`` without.
 
     Both are sums over the ``calls`` of one run. MACs and bytes are those of the trace, with the
-    children's; rates are over ``total_ms``.
+    children's; rates are over ``total_ms``. What a phase does outside all modules has a row as
+    well, of type ``"phase"`` and with a path in brackets (``"(optimizer)"``).
     """
 
     path: str
@@ -115,6 +116,8 @@ class ModuleTime:
     gflops: float
     gbps: float
     roofline: Roofline | None = None
+    backward_ms: float = 0.0
+    """The part of ``total_ms`` that lies in the backward of a training step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +146,17 @@ class ModuleTimes:
 class VariantError:
     """How far a variant's outputs are from those of the eager module in ``reference`` precision.
 
-    The largest difference over the largest magnitude, over all outputs; ``sqnr_db`` the worst
-    signal-to-noise ratio (None: infinite or undefined). ``eager_relative_error`` is the same
-    for the eager module in the case's own dtype. ``same_top1``, for outputs of shape (batch,
-    classes): the share of items with the same largest class.
+    The largest difference over the largest magnitude, over all outputs (None: not finite);
+    ``sqnr_db`` the worst signal-to-noise ratio (None: infinite or undefined).
+    ``eager_relative_error`` is the same for the eager module in the case's own dtype.
+    ``same_top1``, for outputs of shape (batch, classes): the share of items with the same largest
+    class.
     """
 
     reference: str
-    max_relative_error: float
+    max_relative_error: float | None
     sqnr_db: float | None
-    eager_relative_error: float
+    eager_relative_error: float | None
     same_top1: float | None = None
 
 
@@ -161,9 +165,9 @@ class ProfileCase:
     """One combination of batch, size, dtype, mode and variant, and what came of it.
 
     ``batch`` is the leading size of the first input, None where it has no dimension.
-    ``throughput`` is in items (leading size) per second, ``gflops`` 1e9 FLOPs per second (2 per MAC,
-    contractions alone), ``gbps`` 1e9 bytes read and written per second, both by the static count
-    of the eager module. ``precision`` is half the width of the interval of the median over the
+    ``throughput`` is in items (leading size) per second, ``gflops`` 1e9 FLOPs per second (2 per
+    MAC, contractions alone), ``gbps`` 1e9 bytes read and written per second, both by the static
+    count of the eager module. ``precision`` is half the width of the interval of the median over the
     median.
     """
 
@@ -262,8 +266,8 @@ class Machine:
     """The device that ran it and what its speed depends on.
 
     ``settings`` are the switches that change results or speed (``float32_matmul_precision``, TF32,
-    ``cudnn.benchmark``, ...), ``state`` what was read while it ran (clocks, temperature, load, ...),
-    as they are written by their tools.
+    ``cudnn.benchmark``, ...), ``state`` what was read while it ran (clocks, temperature, load,
+    ...), as they are written by their tools.
     """
 
     device: str

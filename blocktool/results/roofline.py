@@ -29,7 +29,7 @@ class Ceilings:
     source: str
     memory_bytes: int | None = None
     efficiency: dict[str, float] | None = None
-    """For predictions: the share of a limit that real operations of a kind reach (``"contraction"``,
+    """For predictions: the share of a limit that real operations reach (``"compute"``,
     ``"memory"``), where the description says it."""
 
 
@@ -40,8 +40,8 @@ class Roofline:
     The three times are what the work would take if nothing but arithmetic, nothing but memory
     traffic, or nothing but the start of operations took time. ``attainable_ms`` is the larger of
     the first two; ``attained`` is ``attainable_ms`` over the measured time (above 1 where data
-    stayed in a cache). ``bound`` names the largest of the three. ``predicted_ms`` adds up, operation
-    by operation, the largest of the three.
+    stayed in a cache). ``bound`` names the largest of the three. ``predicted_ms`` adds up,
+    operation by operation, the largest of the three.
     """
 
     compute_ms: float
