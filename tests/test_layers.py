@@ -13,18 +13,19 @@ from conftest import Project
 
 PACKAGE = Path(__file__).parents[1] / "blocktool"
 
-FREE = {"errors", "_version"}
+FREE = {"errors", "processes", "_version"}
 """What every room may import, but for the blocks, which stand alone."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
+    "processes": set(),
     "results": set(),
     "blocks": set(),
     "optimize": {"blocks", "results", "targets", "trace"},
     "targets": {"blocks", "results"},
     "trace": {"analysis", "targets", "blocks", "results"},
-    "measure": {"targets", "blocks", "results"},
+    "measure": {"analysis", "blocks", "optimize", "results", "targets", "trace"},
     "analysis": {"results"},
     "render": {"analysis", "results"},
     "check": {"analysis", "blocks", "results", "targets", "trace"},

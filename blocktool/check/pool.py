@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any, TypeVar
 
-_PR_SET_PDEATHSIG = 1
+from blocktool.processes import die_with_the_parent, processors
 
 WorkT = TypeVar("WorkT")
 DoneT = TypeVar("DoneT")
@@ -21,14 +19,6 @@ DoneT = TypeVar("DoneT")
 
 class DiedError(Exception):
     """The process that ran a piece of work has died."""
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this platform
-        return os.cpu_count() or 1
 
 
 def run_all(
@@ -99,19 +89,9 @@ def _end(executor: ProcessPoolExecutor) -> None:
 def _begin(threads: int) -> None:
     """An interrupt is the parent's to handle, and stdout is for its result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_the_parent()
+    die_with_the_parent()
     sys.stdout = sys.stderr
     warnings.simplefilter("ignore")
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
-
-
-def _die_with_the_parent() -> None:
-    """A CI job that is cancelled kills the parent alone. Where the system has no such signal, a
-    process ends when it next asks for work."""
-    if sys.platform == "linux":
-        import ctypes
-
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

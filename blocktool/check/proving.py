@@ -13,10 +13,11 @@ from blocktool.check.group import Group
 from blocktool.check.held import suspicious
 from blocktool.check.numeric_runs import numeric_module
 from blocktool.check.pattern import Pattern
-from blocktool.check.pool import DiedError, processors, run_all
+from blocktool.check.pool import DiedError, run_all
 from blocktool.check.promised import follow_promise
 from blocktool.check.prove import follow_module, prove
 from blocktool.check.tried import Tried
+from blocktool.processes import processors
 from blocktool.results.shapes import Proof
 from blocktool.targets.arguments import parse_arguments
 

@@ -10,13 +10,14 @@ from blocktool.check.checked import report_of
 from blocktool.check.chunk import RanCase, forget, prepared, run_chunk, run_one, run_values
 from blocktool.check.group import Group
 from blocktool.check.plan import PlannedCase
-from blocktool.check.pool import DiedError, processors, run_all, run_alone
+from blocktool.check.pool import DiedError, run_all, run_alone
 from blocktool.check.proving import prove_all
 from blocktool.check.refusals import refuses_arguments
 from blocktool.check.reproduce import reproduce
 from blocktool.check.runner import Subject
 from blocktool.check.tried import Tried
 from blocktool.errors import BlocktoolError, ModuleError, TargetError, UsageError
+from blocktool.processes import processors
 from blocktool.results.shapes import Failed, Proof, ShapeCase, ShapeReport, Skipped
 from blocktool.results.specs import TensorSpec
 from blocktool.targets.arguments import parse_arguments

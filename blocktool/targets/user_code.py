@@ -41,11 +41,11 @@ def user_frames(error: BaseException) -> tuple[str, ...]:
     if len(chosen) > _MAX_FRAMES:
         lines.append(f"... {len(chosen) - _MAX_FRAMES} more")
     for frame in chosen[-_MAX_FRAMES:]:
-        lines.append(_place(frame.filename, frame.lineno, frame.name))
+        lines.append(place(frame.filename, frame.lineno, frame.name))
         if frame.line:
             lines.append(f"    {frame.line.strip()}")
     if isinstance(error, SyntaxError) and error.filename:
-        lines.append(_place(error.filename, error.lineno, None))
+        lines.append(place(error.filename, error.lineno, None))
         if error.text and error.text.strip():
             lines.append(f"    {error.text.strip()}")
     return tuple(lines)
@@ -60,7 +60,14 @@ def display_path(path: str) -> str:
     return path if relative.startswith(os.pardir) else relative
 
 
-def _place(filename: str, lineno: int | None, name: str | None) -> str:
+def is_users(filename: str) -> bool:
+    """Whether a file is the user's own: not torch's, ours, the standard library's or installed."""
+    others = (_machinery(), _standard_library(), _installed())
+    return not filename.startswith("<") and not any(_lies_in(filename, each) for each in others)
+
+
+def place(filename: str, lineno: int | str | None, name: str | None) -> str:
+    """``File "net.py", line 12, in forward``."""
     where = f'File "{display_path(filename)}", line {lineno}'
     return f"{where}, in {name}" if name else where
 
