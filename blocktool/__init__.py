@@ -2,6 +2,7 @@
 
 ``blocktool.trace(module, inputs)`` records one run without data; ``blocktool.summarize(module,
 inputs)`` says what the module is; ``blocktool.check_shapes(module, inputs)`` whether it holds;
+``blocktool.profile(module, inputs)`` how it runs;
 ``blocktool.fuse`` and ``blocktool.quantize`` give a copy of it for inference, verified;
 ``blocktool.build(target)`` builds what a target of the command line names.
 They are loaded, and torch with them, when they are first used.
@@ -14,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 from blocktool._version import __version__
 
 if TYPE_CHECKING:
-    from blocktool.api import build, check_shapes, formulas, fuse, quantize, summarize, trace
+    from blocktool.api import (
+        build,
+        check_shapes,
+        formulas,
+        fuse,
+        profile,
+        quantize,
+        summarize,
+        trace,
+    )
 
 __all__ = [
     "__version__",
@@ -22,6 +32,7 @@ __all__ = [
     "check_shapes",
     "formulas",
     "fuse",
+    "profile",
     "quantize",
     "summarize",
     "trace",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from blocktool.analysis.summary import summarize_trace
 from blocktool.check.modules import check_shapes
+from blocktool.measure.here import profile
 from blocktool.optimize.fuse import fuse
 from blocktool.optimize.quantize import quantize
 from blocktool.results.summary import Summary
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from blocktool.results.formulas import Formulas
     from blocktool.trace.inputs import Inputs
 
-__all__ = ["build", "check_shapes", "formulas", "fuse", "quantize", "summarize", "trace"]
+__all__ = [
+    "build",
+    "check_shapes",
+    "formulas",
+    "fuse",
+    "profile",
+    "quantize",
+    "summarize",
+    "trace",
+]
 
 
 def build(target: str, *arguments: str) -> nn.Module:

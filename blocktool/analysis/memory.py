@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from blocktool.results.summary import PeakMemory
 from blocktool.results.trace import OpTrace, StorageLife
@@ -29,6 +30,18 @@ def live_bytes(trace: OpTrace) -> list[int]:
         total += difference
         live.append(total + op.workspace_bytes)
     return live
+
+
+def forward_part(trace: OpTrace) -> OpTrace:
+    """The same record up to the end of the forward: what only the backward would free, lives on."""
+    count = sum(op.phase == "forward" for op in trace.ops)
+    storages = tuple(
+        replace(life, died=None) if life.died is not None and life.died >= count else life
+        for life in trace.storages
+        if life.born < count and life.category != "optimizer"
+    )
+    ops = tuple(op for op in trace.ops if op.phase == "forward")
+    return replace(trace, ops=ops, storages=storages)
 
 
 def _lives_at(life: StorageLife, moment: int) -> bool:

@@ -12,6 +12,7 @@ from blocktool._version import __version__
 from blocktool.cli.check_shapes import check_shapes
 from blocktool.cli.command import Command, Group
 from blocktool.cli.listing import list_blocks
+from blocktool.cli.profile import profile
 from blocktool.cli.summary import summary
 
 _EPILOG = (
@@ -45,6 +46,9 @@ def command() -> Any:
         epilog=_EPILOG,
         short_help="Whether it holds: sizes, dtypes, gradients, proofs.",
     )(check_shapes)
+    app.command(
+        cls=Command, epilog=_EPILOG, short_help="How it runs: latency, throughput, memory."
+    )(profile)
     return typer.main.get_command(app)
 
 

@@ -59,7 +59,7 @@ def width_of(stream: TextIO) -> int:
 def has_unicode(stream: TextIO) -> bool:
     """Whether the stream's encoding can carry the characters that tables are drawn with."""
     try:
-        "├─│└█▓▒░▏×→…·".encode(stream.encoding or "ascii")
+        "├─│└█▓▒░▏▁▇×→…·µ±–≈".encode(stream.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

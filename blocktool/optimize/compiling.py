@@ -67,7 +67,7 @@ def compile_for(
             warnings.simplefilter("ignore")
             outputs = called(result, arguments)
     except Exception as error:
-        raise _explained(error, name) from error
+        raise explained(error, name) from error
     if not graphs:
         raise OptimizationError(
             f"torch.compile ran {name} as it was",
@@ -76,7 +76,8 @@ def compile_for(
     return result, outputs
 
 
-def _explained(error: BaseException, name: str) -> OptimizationError:
+def explained(error: BaseException, name: str) -> OptimizationError:
+    """What the compiler raised, in one line: that there is no C++ compiler, or what it says."""
     cause: BaseException | None = error
     while cause is not None:
         if type(cause).__name__ == "InvalidCxxCompiler":
@@ -86,6 +87,8 @@ def _explained(error: BaseException, name: str) -> OptimizationError:
             )
         inner = getattr(cause, "inner_exception", None)
         cause = inner or cause.__cause__ or cause.__context__
+    while (inner := getattr(error, "inner_exception", None)) is not None:
+        error = inner  # what wraps it says in its first line who raised, not what
     return OptimizationError(
         f"{name} cannot be compiled: {one_line(error)}", hint="leave compile=True out"
     )

@@ -11,8 +11,9 @@ from typing import Any
 from blocktool._version import __version__
 from blocktool.analysis.summary import ancestors
 from blocktool.errors import UsageError
+from blocktool.render.profile_keys import keys_of, named
 from blocktool.render.view import View
-from blocktool.results.profile import ModuleTimes, Profile, ProfileCase
+from blocktool.results.profile import ModuleTimes, Profile
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
@@ -24,8 +25,9 @@ def render(profile: Profile, view: View) -> str:
     samples stand in the order of registration. Raises UsageError where no case has modules.
     """
     frames = _Frames()
+    keys = keys_of(profile.cases)
     profiles = [
-        _sampled(_name(profile, case), case.modules, frames)
+        _sampled(", ".join(filter(None, (profile.target, named(case, keys)))), case.modules, frames)
         for case in profile.cases
         if case.modules is not None and case.modules.rows
     ]
@@ -76,10 +78,3 @@ def _sampled(name: str, modules: ModuleTimes, frames: _Frames) -> dict[str, Any]
         "samples": [[frame(path) for path in reversed([*ancestors(row.path)])] for row in rows],
         "weights": [row.own_ms for row in rows],
     }
-
-
-def _name(profile: Profile, case: ProfileCase) -> str:
-    """What tells the cases apart."""
-    inputs = " ".join(map(str, case.inputs))
-    words = [profile.target, inputs, case.dtype, case.mode, case.variant, "amp" if case.amp else ""]
-    return ", ".join(filter(None, words))

@@ -16,10 +16,11 @@ Bound = Literal["compute", "memory", "overhead"]
 class Ceilings:
     """Limits of one device: those measured here, or those of a description.
 
-    ``gflops`` has, by dtype, the best rate of a large matrix product in 1e9 FLOPs per second;
-    ``gbps`` the rate of a large copy, bytes read and written, in 1e9 per second; ``overhead_us``
-    the time that starting one operation takes when there is nothing to compute. ``source`` is
-    ``"measured"``, or where the description comes from.
+    ``gflops`` has, by dtype, the best rate of a large matrix product in 1e9 FLOPs per second, and
+    under ``"tf32"`` that of float32 convolutions where cuDNN uses TF32 for them; ``gbps`` the rate
+    of a large copy, bytes read and written, in 1e9 per second; ``overhead_us`` the time that
+    starting one operation takes when there is nothing to compute. ``source`` is ``"measured"``, or
+    where the description comes from.
     """
 
     device: str

@@ -51,7 +51,7 @@ def import_target(name: str, arguments: Mapping[str, object]) -> Target:
                 f"{name} is an instance and takes no arguments",
                 hint=f"name its class, {type(found).__name__}, or a factory",
             )
-        return Target(name, "python", lambda: _instance(found), inputs)
+        return Target(name, "python", lambda: _instance(found), inputs, shared=True)
     if not callable(found) or (isinstance(found, type) and not _is_class(found)):
         raise TargetError(
             f"{name} is {_describe(found)}, not an nn.Module, its class or a factory",

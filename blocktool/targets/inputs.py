@@ -121,6 +121,38 @@ def with_batch(specs: Sequence[TensorSpec], batch: int) -> tuple[TensorSpec, ...
     )
 
 
+def with_size(specs: Sequence[TensorSpec], size: Sequence[int]) -> tuple[TensorSpec, ...]:
+    """The same inputs with other sizes of their maps, or another number of tokens.
+
+    ``size`` is one number (height and width, or the number of tokens) or height and width. Maps are
+    (B, C, H, W), with more dimensions before H at will; tokens (B, N, C). A further input follows
+    where its map, or its number of tokens, is as large as that of the first.
+
+    Raises InputError where the first input is neither.
+    """
+    first = specs[0].shape if specs else ()
+    if len(first) >= 4:
+        wanted = tuple(size) if len(size) == 2 else (size[0], size[0])
+        return tuple(
+            replace(spec, shape=(*spec.shape[:-2], *wanted))
+            if len(spec.shape) >= 4 and spec.shape[-2:] == first[-2:]
+            else spec
+            for spec in specs
+        )
+    if len(first) == 3 and len(size) == 1:
+        return tuple(
+            replace(spec, shape=(spec.shape[0], size[0], *spec.shape[2:]))
+            if len(spec.shape) == 3 and spec.shape[1] == first[1]
+            else spec
+            for spec in specs
+        )
+    shown = "x".join(map(str, size))
+    raise InputError(
+        f"size {shown} does not fit an input of shape {'x'.join(map(str, first)) or 'scalar'}",
+        hint="maps take 224 or 224x320, tokens one number; give whole shapes with -i",
+    )
+
+
 def _parse_shape(text: str, shape_text: str) -> tuple[int, ...]:
     if shape_text.lower() == "scalar":
         return ()

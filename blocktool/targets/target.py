@@ -23,10 +23,12 @@ class Target:
     ``with torch.device(...)``; a target that is an instance returns that instance. It raises
     TargetError where the arguments do not fit and ModuleError where the constructor itself fails.
 
-    ``inputs`` are the target's own default inputs, None where it has none.
+    ``inputs`` are the target's own default inputs, None where it has none. ``shared`` is true of a
+    target that is an instance.
     """
 
     name: str
     source: str
     build: Callable[[], torch.nn.Module]
     inputs: tuple[TensorSpec, ...] | None = None
+    shared: bool = False

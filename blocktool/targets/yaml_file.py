@@ -20,12 +20,14 @@ KeyPath = tuple[str | int, ...]
 class YamlFile:
     """A mapping read from ``name``; ``values`` may be changed, ``line`` answers for the file.
 
-    Raises ConfigError, naming file and line, for a file that cannot be read, is empty, is not YAML
-    (half a file, say), holds no mapping, or gives a key twice.
+    ``example`` is two keys that such files begin with, for hints; the second is one that they
+    need. Raises ConfigError, naming file and line, for a file that cannot be read, is empty, is
+    not YAML (half a file, say), holds no mapping, or gives a key twice.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, example: tuple[str, str] = ("stem", "stages")) -> None:
         self.name = name
+        self._example = example
         self._count = 0
         self._root = self._compose(_read_text(name))
         self.values: dict[str, Any] = self._mapping(self._root, ())
@@ -81,11 +83,12 @@ class YamlFile:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"{self.name}: not YAML: {reason}") from None
         if root is None or (isinstance(root, yaml.ScalarNode) and root.value == ""):
-            raise ConfigError(f"{self.name}: the file is empty", hint="it needs at least 'stages:'")
+            hint = f"it needs at least '{self._example[1]}:'"
+            raise ConfigError(f"{self.name}: the file is empty", hint=hint)
         if not isinstance(root, yaml.MappingNode):
             raise ConfigError(
                 f"{self.name}:{root.start_mark.line + 1}: not a mapping of keys to values",
-                hint="the file begins with keys such as 'stem:' and 'stages:'",
+                hint="the file begins with keys such as '{}:' and '{}:'".format(*self._example),
             )
         return root
 

@@ -115,7 +115,8 @@ def received_by(
     return tuple(specs)
 
 
-def _submodule(target: Target, module: nn.Module, path: str) -> nn.Module:
+def submodule(target: Target, module: nn.Module, path: str) -> nn.Module:
+    """The submodule at ``path``; TargetError, with suggestions, where there is none."""
     try:
         return module.get_submodule(path)
     except AttributeError:
@@ -154,7 +155,7 @@ def _received(
         new.get_submodule(path).register_forward_pre_hook(note, with_kwargs=True)
         return new
 
-    handle = _submodule(target, module, path).register_forward_pre_hook(note, with_kwargs=True)
+    handle = submodule(target, module, path).register_forward_pre_hook(note, with_kwargs=True)
     try:
         trace(module, call_arguments(inputs), **settings, name=target.name, rebuild=rebuilt)
     except ModuleError:

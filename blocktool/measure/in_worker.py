@@ -1,0 +1,89 @@
+"""The worker's side of the line to its parent. Needs no torch.
+
+What a worker says on its way lies in files, which a kill at any moment leaves whole: each is
+written under another name and renamed.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import pickle
+import re
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from blocktool.processes import die_with_the_parent
+
+PROGRESS = "progress"
+_CRASH = "crash"
+_FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
+_FRAMES = 5
+
+_scratch: Path | None = None
+_crash_file: Any = None
+
+
+def begin(scratch: Path, verbose: bool) -> None:
+    """The first thing that a worker does.
+
+    An interrupt is the parent's to handle; stdout is the parent's, so that whatever the user's code
+    prints goes to stderr; a worker dies with its parent; a crash leaves its Python lines behind.
+    """
+    global _scratch, _crash_file
+    _scratch = scratch
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_the_parent()
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    if not verbose and not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    # Inductor would start processes of its own, which disturb the others and outlive a kill.
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    _crash_file = open(scratch / _CRASH, "w", encoding="utf-8")  # noqa: SIM115 (open to the end)
+    faulthandler.enable(file=_crash_file, all_threads=False)
+    if hasattr(faulthandler, "register"):  # a hang is ended by SIGTERM; not on Windows
+        faulthandler.register(signal.SIGTERM, file=_crash_file, all_threads=False, chain=True)
+
+
+def run(module: str, name: str, *args: Any) -> Any:
+    """Call a function by name: its module is one that the parent does not import."""
+    return getattr(import_module(module), name)(*args)
+
+
+def tell(doing: str, samples: Sequence[float]) -> None:
+    """Say what is being done, with the samples taken so far, in ms."""
+    if _scratch is None:
+        return
+    temporary = _scratch / f"{PROGRESS}.new"
+    with suppress(OSError):
+        temporary.write_bytes(pickle.dumps((doing, tuple(samples))))
+        temporary.replace(_scratch / PROGRESS)
+
+
+def forget(scratch: Path) -> None:
+    """Drop what an earlier call has said."""
+    with suppress(OSError):
+        (scratch / PROGRESS).unlink()
+
+
+def last_words(scratch: Path) -> tuple[str, ...]:
+    """The Python lines that a crashed worker was in, innermost last; none where it had no time."""
+    try:
+        text = (scratch / _CRASH).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    from blocktool.targets.user_code import is_users, place
+
+    frames = [match.groupdict() for match in map(_FRAME.fullmatch, text.splitlines()) if match]
+    own = [frame for frame in frames if is_users(frame["file"])]
+    return tuple(
+        place(frame["file"], frame["line"], frame["name"]) for frame in reversed(own[:_FRAMES])
+    )

@@ -1,0 +1,243 @@
+"""Runs a whole profile from the outside: cases in a worker, outcomes, results as they come.
+
+Needs no torch, so that the command line is there at once, and a crash is always someone else's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from blocktool.analysis.sampling import latency, precision
+from blocktool.errors import TargetError
+from blocktool.measure.answers import Measured, Prepared, blank
+from blocktool.measure.assumed import description
+from blocktool.measure.conclusions import concluded
+from blocktool.measure.request import CaseSpec, Request, Rule
+from blocktool.measure.workers import Progress, WorkerLostError, Workers
+from blocktool.results.profile import Profile, ProfileCase, Protocol
+from blocktool.results.watched import Watched
+
+_WORKER, _PRELOAD = "blocktool.measure.worker", "blocktool.measure.preload"
+_PREPARING_SECONDS = 120.0
+"""At least so much time has what comes before the cases: imports, the building of a module."""
+_FEWEST = 3
+"""Samples of a case that did not come to its end, from which on they are shown."""
+_WHY = {
+    "out-of-memory": "ran out of memory",
+    "killed": "was killed",
+    "timeout": "ran out of time",
+}
+"""After what a larger batch has no hope."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears how it goes.
+
+    ``progress`` is called ten times a second with the cases that are done, all of them, the one
+    that runs and what it says; ``case_done`` after each case with the profile so far.
+    """
+
+    progress: Callable[[int, int, CaseSpec | None, Progress], None] = lambda *_: None
+    case_done: Callable[[Profile], None] = lambda _: None
+
+
+def run(
+    request: Request,
+    rule: Rule,
+    *,
+    timeout: float | None = 600.0,
+    listener: Listener | None = None,
+    verbose: bool = False,
+) -> Profile:
+    """The profile that was asked for.
+
+    A case that fails, crashes, hangs or runs out of memory is an outcome, and the rest goes on;
+    where memory or time ran out, larger batches of the same kind are left out. An interrupt ends
+    it with what there is, which ``interrupted`` then says. ``timeout`` is that of a case, in
+    seconds.
+
+    Raises BlocktoolError where the target, its inputs or the device are not what they should be.
+    """
+    with Workers(_WORKER, preload=_PRELOAD, verbose=verbose) as workers:
+        runner = _Runner(workers, request, rule, timeout, listener or Listener())
+        runner.prepare()
+        try:
+            runner.measure()
+        except KeyboardInterrupt:
+            runner.interrupt()
+        return runner.profile
+
+
+class _Runner:
+    """One profile in the making."""
+
+    def __init__(
+        self,
+        workers: Workers,
+        request: Request,
+        rule: Rule,
+        timeout: float | None,
+        listener: Listener,
+    ) -> None:
+        self._workers = workers
+        self._request = request
+        self._rule = rule
+        self._timeout = timeout
+        self._assumed = None if request.assume is None else description(request.assume)
+        self._listener = listener
+        self._started = time.perf_counter()
+        self._watched: dict[int, Watched] = {}
+        self._running: CaseSpec | None = None
+        self._specs: tuple[CaseSpec, ...] = ()
+        self.profile: Profile
+
+    def prepare(self) -> None:
+        """Resolve the target and list the cases."""
+        try:
+            prepared: Prepared = self._call("prepare", self._request)
+        except WorkerLostError as error:
+            raise TargetError(
+                f"{self._request.target} cannot be prepared: {error.reason}",
+                hint="import and build it in a Python of its own to see why",
+                details=error.details,
+            ) from None
+        self._specs = prepared.cases
+        self.profile = Profile(
+            target=prepared.name,
+            root_type=prepared.root_type,
+            environment=prepared.environment,
+            machine=prepared.machine,
+            protocol=Protocol(
+                min_seconds=self._rule.min_seconds,
+                max_seconds=self._rule.max_seconds,
+                precision=self._rule.precision,
+                timeout_seconds=self._timeout,
+                cold_cache=self._rule.cold_cache,
+                optimizer=self._optimizer(),
+                isolated=True,
+            ),
+            cases=(),
+            ceilings=self._assumed,
+            assumed=None if self._assumed is None else self._assumed.device,
+            notes=prepared.notes,
+        )
+
+    def measure(self) -> None:
+        """All cases, one after another."""
+        if self._request.ceilings:
+            self._measure_ceilings()
+        for spec in self._specs:
+            self._running = spec
+            case = _hopeless(spec, self.profile.cases) or self._case(spec)
+            self._running = None
+            self._add(case)
+        self._conclude()
+
+    def interrupt(self) -> None:
+        """Kill what runs, and keep what was measured."""
+        running = self._running
+        said = self._workers.progress()
+        self._workers.stop()
+        if running is not None:
+            case = replace(
+                blank(running), outcome="skipped", kind="interrupted", reason="interrupted"
+            )
+            self._add(_with_samples(case, said.samples))
+        for spec in self._specs[len(self.profile.cases) :]:
+            self._add(
+                replace(blank(spec), outcome="skipped", kind="interrupted", reason="interrupted")
+            )
+        self.profile = replace(self.profile, interrupted=True)
+        self._conclude()
+
+    def _optimizer(self) -> str | None:
+        return self._request.optimizer if "training" in self._request.modes else None
+
+    def _measure_ceilings(self) -> None:
+        dtypes = tuple(dict.fromkeys(spec.dtype for spec in self._specs))
+        try:
+            ceilings = self._call("ceilings", self._request, dtypes)
+        except WorkerLostError as error:
+            note = f"the limits of this machine could not be measured: {error.reason}"
+            self.profile = replace(self.profile, notes=(*self.profile.notes, note))
+            return
+        self.profile = replace(self.profile, ceilings=ceilings)
+
+    def _case(self, spec: CaseSpec) -> ProfileCase:
+        began = time.perf_counter()
+        limits = self.profile.ceilings
+        try:
+            measured: Measured = (
+                self._call("measure", self._request, spec, self._rule, limits)
+                if self._assumed is None
+                else self._call("predict", self._request, spec, limits)
+            )
+        except WorkerLostError as error:
+            case = replace(
+                blank(spec),
+                outcome="failed",
+                kind=error.kind,
+                reason=error.reason,
+                details=error.details,
+                seconds=time.perf_counter() - began,
+            )
+            return _with_samples(case, self._workers.progress().samples)
+        if measured.spoiled:
+            self._workers.stop()
+        if measured.watched is not None:
+            self._watched[spec.index] = measured.watched
+        return measured.case
+
+    def _call(self, name: str, *args: Any) -> Any:
+        done, total = len(self.profile.cases) if self._specs else 0, len(self._specs)
+        hear = partial(self._listener.progress, done, total, self._running)
+        timeout = self._timeout
+        if timeout is not None and self._running is None:
+            timeout = max(timeout, _PREPARING_SECONDS)
+        return self._workers.call(name, *args, timeout=timeout, meanwhile=hear)
+
+    def _add(self, case: ProfileCase) -> None:
+        self.profile = replace(self.profile, cases=(*self.profile.cases, case))
+        self._conclude()
+        self._listener.case_done(self.profile)
+
+    def _conclude(self) -> None:
+        seconds = time.perf_counter() - self._started
+        self.profile = concluded(self.profile, self._watched, seconds)
+
+
+def _with_samples(case: ProfileCase, samples: Sequence[float]) -> ProfileCase:
+    """A case that was cut short, with the samples that it had taken."""
+    if len(samples) < _FEWEST:
+        return case
+    made = latency(samples, 1)
+    return replace(case, latency_ms=made, precision=precision(samples))
+
+
+def _hopeless(spec: CaseSpec, cases: Sequence[ProfileCase]) -> ProfileCase | None:
+    """The case, skipped, where a smaller batch of its kind has run out of memory or time."""
+    for case in cases:
+        alike = (case.dtype, case.mode, case.variant, case.amp) == (
+            spec.dtype,
+            spec.mode,
+            spec.variant,
+            spec.amp,
+        )
+        smaller = (case.batch or 0) <= (spec.batch or 0) and all(
+            tuple(a.shape[1:]) == tuple(b.shape[1:])
+            for a, b in zip(case.inputs, spec.inputs, strict=True)
+        )
+        if alike and smaller and case.kind in _WHY:
+            why = _WHY[case.kind]
+            return replace(
+                blank(spec),
+                outcome="skipped",
+                kind="hopeless",
+                reason=f"batch {case.batch} {why}",
+            )
+    return None

@@ -1,0 +1,143 @@
+"""What runs in a worker process: resolve the target once, then one case after another.
+
+This module is what the server process imports before any worker is forked from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+import torch
+
+from blocktool.analysis.memory import forward_part, peak_memory
+from blocktool.analysis.roofline import ceiling_notes, roofline
+from blocktool.measure import in_worker
+from blocktool.measure.accuracy import References
+from blocktool.measure.answers import Measured, Prepared, blank
+from blocktool.measure.case import CaseRun, Settings
+from blocktool.measure.ceilings import measured_ceilings
+from blocktool.measure.devices import chosen_device
+from blocktool.measure.machine import machine
+from blocktool.measure.outcomes import guarded
+from blocktool.measure.plan import cases_of
+from blocktool.measure.request import CaseSpec, Request, Rule
+from blocktool.measure.subject import Subject, subject_of
+from blocktool.results.roofline import Ceilings
+from blocktool.results.trace import OpTrace
+from blocktool.targets.loading import user_code_running
+from blocktool.targets.resolve import resolve
+from blocktool.trace.environment import environment
+
+
+@cache
+def _subject(request: Request) -> Subject:
+    """The target of a request; a worker keeps it from case to case."""
+    with user_code_running():
+        target = resolve(request.target, request.arguments)
+        return subject_of(target, request.inputs or None, request.select)
+
+
+@cache
+def _references(request: Request) -> References:
+    return References()
+
+
+def prepare(request: Request) -> Prepared:
+    """Resolve the target and list the cases.
+
+    Raises what resolving a target raises, UsageError for a device that is not here, and what
+    :func:`blocktool.measure.plan.cases_of` raises.
+    """
+    in_worker.tell("preparing", ())
+    device = None if request.assume else _device(request)
+    subject = _subject(request)
+    cases = cases_of(request, subject)
+    return Prepared(
+        subject.name,
+        type(subject.original).__name__,
+        environment(),
+        None if device is None else machine(device),
+        cases,
+    )
+
+
+def ceilings(request: Request, dtypes: Sequence[str]) -> Ceilings:
+    """What this machine can do at most, in the dtypes of the cases."""
+    in_worker.tell("limits of the machine", ())
+    return measured_ceilings(_device(request), dtypes)
+
+
+def measure(request: Request, spec: CaseSpec, rule: Rule, limits: Ceilings | None) -> Measured:
+    """Measure one case. What goes wrong in it is its outcome, and no exception."""
+    settings = Settings(
+        _device(request),
+        rule,
+        request.optimizer,
+        limits,
+        request.per_module,
+        request.trace_file if spec.index == 0 else None,
+        len(request.variants) > 1,
+    )
+    subject = _subject(request)
+    run = CaseRun(subject, spec, settings, _references(request))
+    return guarded(subject, spec, lambda: run.measured(in_worker.tell))
+
+
+def predict(request: Request, spec: CaseSpec, limits: Ceilings) -> Measured:
+    """What the case would take on a device of these limits; nothing is run."""
+    subject = _subject(request)
+
+    def predicted() -> Measured:
+        record = _trace(request, spec)
+        line = roofline(record.ops, limits, None, spec.dtype)
+        peak = peak_memory(record)
+        case = replace(
+            blank(spec),
+            outcome="skipped",
+            kind="predicted",
+            reason=f"predicted for {limits.device}, not run",
+            macs=sum(op.macs for op in record.ops),
+            moved_bytes=sum(op.read_bytes + op.written_bytes for op in record.ops),
+            roofline=line,
+            predicted_memory=peak,
+            predicted_peak_bytes=peak.peak_live_bytes,
+            throughput=_per_second(spec.batch, line.predicted_ms),
+            notes=ceiling_notes(record.ops, limits, spec.dtype),
+        )
+        return Measured(case)
+
+    return guarded(subject, spec, predicted)
+
+
+def _per_second(batch: int | None, ms: float) -> float | None:
+    return 1e3 * batch / ms if batch is not None and ms > 0 else None
+
+
+def predicted_peak(request: Request, spec: CaseSpec) -> int:
+    """Predicted peak live bytes of the eager module."""
+    return peak_memory(_trace(request, spec)).peak_live_bytes
+
+
+def _trace(request: Request, spec: CaseSpec) -> OpTrace:
+    gpu = request.assume is not None or _device(request).type == "cuda"
+    record = _subject(request).traced(
+        None if spec.as_given else spec.inputs,
+        spec.dtype if spec.cast else None,
+        spec.mode,
+        request.optimizer,
+        "cuda" if gpu else "cpu",
+    )
+    return forward_part(record) if spec.mode == "forward" else record
+
+
+@cache
+def _chosen(name: str, threads: int | None) -> torch.device:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return chosen_device(name)
+
+
+def _device(request: Request) -> torch.device:
+    return _chosen(request.device, request.threads)

@@ -1,0 +1,235 @@
+"""What goes wrong in one case is its outcome: the rest goes on, and nothing is left running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+from blocktool.measure.request import Request, Rule
+from blocktool.measure.runner import Listener, run
+from blocktool.results.profile import Profile
+
+QUICK = Rule(min_seconds=0.02, max_seconds=0.05, precision=0.5)
+RUNS = "import os, sys\nfrom blocktool.cli import main\nmain()"
+
+EVIL = """
+    import ctypes
+    import os
+    import signal
+    import time
+
+    import torch
+    from torch import nn
+
+
+    class At(nn.Module):
+        '''Well-behaved, but for one batch size.'''
+
+        def __init__(self, batch=2, how="raise"):
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+            self.batch, self.how = batch, how
+
+        def forward(self, x):
+            if x.shape[0] == self.batch and not x.is_meta:
+                getattr(self, f"_{self.how}")(x)
+            return self.linear(x)
+
+        def _raise(self, x):
+            raise ValueError("two is a crowd")
+
+        def _allocate(self, x):
+            torch.empty(1 << 46, dtype=torch.uint8)
+
+        def _crash(self, x):
+            ctypes.string_at(0)
+
+        def _hang(self, x):
+            while True:
+                time.sleep(0.1)
+
+        def _exit(self, x):
+            os._exit(3)
+
+        def _kill(self, x):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        def _leave(self, x):
+            raise SystemExit(4)
+"""
+
+
+@pytest.fixture
+def evil(project: Project) -> Path:
+    return project.write("evil.py", EVIL)
+
+
+def profiled(how: str, *, timeout: float = 60.0, batches: tuple[int, ...] = (1, 2, 3)) -> Profile:
+    from blocktool.targets.inputs import parse_inputs
+
+    request = Request(
+        target="evil.py:At",
+        arguments=(f"how={how}",),
+        inputs=parse_inputs(["1x8"]),
+        device="cpu",
+        batches=batches,
+        ceilings=False,
+        threads=1,
+    )
+    return run(request, QUICK, timeout=timeout)
+
+
+def outcomes(profile: Profile) -> list[tuple[int | None, str, str | None]]:
+    return [(case.batch, case.outcome, case.kind) for case in profile.cases]
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "words"),
+    [
+        ("raise", "error", "ValueError: two is a crowd"),
+        ("crash", "crash", "SIGSEGV"),
+        ("exit", "exited", "exit code 3"),
+        ("leave", "error", "SystemExit: 4"),
+    ],
+)
+def test_a_case_that_fails_does_not_stop_the_others(
+    evil: Path, how: str, kind: str, words: str
+) -> None:
+    profile = profiled(how)
+    assert outcomes(profile) == [(1, "passed", None), (2, "failed", kind), (3, "passed", None)]
+    bad = profile.cases[1]
+    assert bad.reason is not None
+    assert words in bad.reason
+    assert bad.latency_ms is None
+    assert profile.cases[2].latency_ms is not None
+
+
+@pytest.mark.parametrize("how", ["raise", "crash"])
+def test_the_users_line_is_told(evil: Path, how: str) -> None:
+    bad = profiled(how, batches=(2,)).cases[0]
+    assert any("evil.py" in line and f"_{how}" in line for line in bad.details), bad.details
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"), [("allocate", "out-of-memory"), ("hang", "timeout"), ("kill", "killed")]
+)
+def test_larger_batches_have_no_hope(evil: Path, how: str, kind: str) -> None:
+    profile = profiled(how, timeout=3.0 if how == "hang" else 60.0, batches=(2, 3))
+    assert outcomes(profile) == [(2, "failed", kind), (3, "skipped", "hopeless")]
+    assert "batch 2" in (profile.cases[1].reason or "")
+    if how == "hang":
+        details = profile.cases[0].details
+        assert any("evil.py" in line and "_hang" in line for line in details), details
+
+
+def test_a_smaller_batch_after_a_failure_still_runs(evil: Path) -> None:
+    profile = profiled("allocate", batches=(2, 1))
+    assert outcomes(profile) == [(2, "failed", "out-of-memory"), (1, "passed", None)]
+
+
+def test_the_profile_so_far_is_told_after_each_case(evil: Path) -> None:
+    from blocktool.targets.inputs import parse_inputs
+
+    seen: list[int] = []
+    request = Request(
+        "evil.py:At",
+        inputs=parse_inputs(["1x8"]),
+        device="cpu",
+        batches=(1, 3),
+        ceilings=False,
+        threads=1,
+    )
+    run(request, QUICK, listener=Listener(case_done=lambda so_far: seen.append(len(so_far.cases))))
+    assert seen == [1, 2]
+
+
+def command(*args: str, preload: str = "") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{preload}\n{RUNS}", "profile", "evil.py:At", "-i", "1x8", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def processes_of(session: int) -> Iterator[int]:
+    """Processes of a session that still run, by the kernel's own tables."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                yield int(entry.name)
+
+
+def gone(session: int, seconds: float = 10.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not list(processes_of(session)):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def wait_for(path: Path, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} was never written"
+        time.sleep(0.05)
+
+
+LONG = ("--batch", "1,2,3", "how=hang", "--no-ceilings", "--min-time", "0.05", "-d", "cpu")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads Linux's process table")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_what_was_measured_is_kept_and_nothing_is_left_running(
+    evil: Path, project: Project, sent: signal.Signals
+) -> None:
+    output = project.root / "out.json"
+    process = command(*LONG, "-o", str(output))
+    wait_for(output)
+    os.kill(process.pid, sent)
+    process.communicate(timeout=60)
+    assert process.returncode == (130 if sent == signal.SIGINT else -sent)
+    assert gone(process.pid)
+    report = json.loads(output.read_text())
+    assert report["cases"][0]["outcome"] == "passed"
+    assert report["cases"][0]["latency_ms"]["samples"]
+    if sent == signal.SIGINT:
+        assert report["interrupted"]
+        assert [case["kind"] for case in report["cases"][1:]] == ["interrupted", "interrupted"]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="sets a limit that only Linux keeps")
+def test_more_memory_than_the_address_space_has(project: Project) -> None:
+    project.write(
+        "evil.py",
+        """
+        import torch
+        from torch import nn
+
+
+        class At(nn.Module):
+            def forward(self, x):
+                return torch.zeros(x.shape[0] << 24, dtype=torch.uint8)
+        """,
+    )
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))"
+    process = command("--batch", "1,400,500", "--no-ceilings", "-f", "json", preload=limit)
+    stdout, stderr = process.communicate(timeout=120)
+    cases = json.loads(stdout)["cases"]
+    assert [case["kind"] for case in cases] == [None, "out-of-memory", "hopeless"], stderr
+    assert process.returncode == 1
