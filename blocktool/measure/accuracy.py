@@ -22,6 +22,7 @@ from blocktool.measure.request import CaseSpec
 from blocktool.measure.steps import scope
 from blocktool.measure.subject import Subject, tensors_in
 from blocktool.measure.variants import Changed, device_of
+from blocktool.measure.zeros import without_zeros
 from blocktool.optimize.samples import own_random_numbers
 from blocktool.results.profile import RunMode, VariantError
 from blocktool.trace.inputs import CallArguments
@@ -79,6 +80,7 @@ class References:
             self._question, self._known = question, ""  # frees the one before
             dtype = spec.dtype if spec.cast else None
             module = subject.fresh(device, dtype, train=spec.mode != "inference")
+            without_zeros(module)  # as in the variants
             autocast = torch_dtype(spec.dtype) if spec.amp else None
             try:
                 self._known = reference_of(module, arguments, spec.mode, autocast)

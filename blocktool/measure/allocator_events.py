@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.autograd.profiler import profile, record_function
 
 from blocktool.measure.step import Step
 
@@ -44,22 +44,18 @@ class Recording:
 
 def recorded(step: Step) -> Recording:
     """Run the step once under the profiler. Raises what the step raises."""
-    with (
-        profiler_without_log(),
-        profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler,
-    ):
+    # Not torch.profiler.profile, which imports the compiler (a second or more) to ask it something.
+    with profiler_without_log(), profile(profile_memory=True) as profiler:
         for phase in step.phases:
             with record_function(_PHASE + phase.name):
                 phase.run()
         if step.device.type != "cpu":
             torch.accelerator.synchronize(step.device)
-    inner = profiler.profiler
-    assert inner is not None
-    assert inner.kineto_results is not None
+    assert profiler.kineto_results is not None
     changes: list[Change] = []
     starts: list[int] = []
     # Not profiler.events(), which makes Python objects of all operations first: ten times slower.
-    for event in _all_of(inner.kineto_results.experimental_event_tree()):
+    for event in _all_of(profiler.kineto_results.experimental_event_tree()):
         if event.name == _MEMORY:
             fields = event.extra_fields
             if _same_device(fields.device, step.device):

@@ -59,8 +59,9 @@ def compiled(
         except BlocktoolError:
             raise
         except Exception as error:
-            if _lacks_memory(error):
-                raise
+            lacking = _lack_of_memory(error)
+            if lacking is not None:
+                raise lacking from None
             raise CannotCompile(explained(error, type(module).__name__).message) from error
     graphs = counters["stats"]["unique_graphs"] - before
     if not graphs:
@@ -87,13 +88,12 @@ def _run(
             module.zero_grad(set_to_none=True)
 
 
-def _lacks_memory(error: BaseException) -> bool:
+def _lack_of_memory(error: BaseException) -> BaseException | None:
+    """What says that memory ran out, inside what the compiler has wrapped it in."""
     cause: BaseException | None = error
-    while cause is not None:
-        if out_of_memory(cause):
-            return True
-        cause = getattr(cause, "inner_exception", None) or cause.__cause__
-    return False
+    while cause is not None and not out_of_memory(cause):
+        cause = getattr(cause, "inner_exception", None)
+    return cause
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from blocktool.errors import InputError, ModuleError, OptimizationError, TraceEr
 from blocktool.measure.compiling import CannotCompile, compiled
 from blocktool.measure.quantizing import quantized
 from blocktool.measure.subject import tensors_in, tensors_of
-from blocktool.measure.variant_names import parts
+from blocktool.measure.variant_names import BASELINE, parts
+from blocktool.measure.zeros import without_zeros
 from blocktool.optimize.fuse import Fused, fuse
 from blocktool.optimize.verify import TOLERANCES, Differs, differences, working_dtype
 from blocktool.results.profile import RunMode
@@ -69,11 +70,16 @@ def changed(
     ``module`` is in the state that ``mode`` asks for, and ``autocast`` what the case itself runs
     under. What is compiled has run when this returns, as
     :func:`blocktool.measure.steps.step_for` and :func:`~blocktool.measure.steps.scope` run it; in
-    training also backwards.
+    training also backwards. Parameters that are zero everywhere get values
+    (:func:`~blocktool.measure.zeros.without_zeros`), here and in the reference.
 
     Raises Unavailable for a variant that cannot be had, ModuleError where the module itself raises.
     """
+    drawn = without_zeros(module)
     made = Changed(module, arguments, autocast)
+    if variant != BASELINE and drawn:
+        note = f"parameters that are zero ({_few_of(drawn)}) have values, or no error would show"
+        made = replace(made, notes=(note,))
     for name in parts(variant):
         made = _CHANGES[name](made, mode)
     return made
@@ -203,6 +209,10 @@ _CHANGES: dict[str, Callable[[Changed, RunMode], Changed]] = {
     "compile-max-autotune": partial(_compiled, how="max-autotune"),
     "compile-reduce-overhead": partial(_compiled, how="reduce-overhead"),
 }
+
+
+def _few_of(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def device_of(module: nn.Module, arguments: CallArguments) -> torch.device:

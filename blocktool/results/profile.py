@@ -167,8 +167,8 @@ class ProfileCase:
     ``batch`` is the leading size of the first input, None where it has no dimension.
     ``throughput`` is in items (leading size) per second, ``gflops`` 1e9 FLOPs per second (2 per
     MAC, contractions alone), ``gbps`` 1e9 bytes read and written per second, both by the static
-    count of the eager module. ``precision`` is half the width of the interval of the median over the
-    median.
+    count of the eager module. ``precision`` is half the width of the interval of the median over
+    the median.
     """
 
     index: int

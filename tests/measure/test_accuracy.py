@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from blocktool.blocks import BottleneckBlock
 from blocktool.measure.accuracy import References, outputs_of, reference_of
 from blocktool.measure.comparing import Incomparable
 from blocktool.measure.request import CaseSpec
@@ -261,3 +262,18 @@ def test_a_variant_that_draws_or_fails_has_no_error() -> None:
     ready = Changed(nn.Identity(), of(X.clone()))
     assert references.error(subject, spec(), ready) is not None
     assert references.reason is None
+
+
+def test_a_branch_that_starts_at_zero_has_an_error() -> None:
+    subject = Subject("it", lambda: BottleneckBlock(16, 16), (2, 16, 4, 4))
+    arguments = subject.with_values(None, torch.device("cpu"), None)
+    module = subject.fresh(torch.device("cpu"), None, train=False)
+    ready = changed("channels-last", module, arguments, "inference")
+    case = CaseSpec(0, 2, subject.inputs, "float32", "inference", "channels-last")
+    found = References().error(subject, case, ready)
+    assert found is not None
+    assert 0 < found.eager_relative_error < 1e-5  # of the input alone there would be none
+    assert 0 < found.max_relative_error < 1e-5
+    (note,) = ready.notes
+    assert "have values, or no error would show" in note
+    assert changed("eager", BottleneckBlock(16, 16), arguments, "training").notes == ()

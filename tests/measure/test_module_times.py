@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import pytest
 import torch
-from measure.slow_modules import CPU, Net, Spin, World, by_path, figures, summary_of, timed
+from measure.slow_modules import Net, Spin, World, by_path, figures, timed
 from torch import nn
 
 from blocktool.measure.call_clock import EventStamps, HostStamps
-from blocktool.measure.module_times import module_times, own_cost
-from blocktool.measure.steps import scope, step_for
+from blocktool.measure.module_times import own_cost
 from blocktool.results.profile import RunMode
-from blocktool.trace.inputs import CallArguments
 
 
 def test_a_module_owns_what_its_children_do_not() -> None:
@@ -187,43 +184,6 @@ def test_an_error_that_the_module_catches() -> None:
         "first.0.deep": (2, 2, 1),
         "second": (3, 3, 1),
     }
-
-
-def test_a_compiled_module_is_timed_as_a_whole() -> None:
-    from torch._dynamo.testing import CompileCounterWithBackend
-
-    class Block(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layers = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x + self.layers(x)
-
-    counter: Any = CompileCounterWithBackend("eager")
-    module = nn.Sequential(nn.Linear(4, 4), Block())
-    module[1].compile(backend=counter)
-    world = World()
-    x = torch.ones(2, 4)
-    try:
-        times = timed(module, world, x=x)
-        assert [row.path for row in times.rows] == ["", "0", "1"]
-        assert "compiled, so that modules inside are not called: 1" in times.notes
-        assert counter.frame_count == 1
-        with torch.inference_mode():
-            module(x)
-        assert counter.frame_count == 1
-        summary = summary_of(Block(), x, "inference")
-        whole: Any = torch.compile(Block(), backend=counter)
-        with scope("inference"):
-            step = step_for(whole, CallArguments((x,), {}), "inference", CPU)
-            times = module_times(whole, step, 1.0, summary, 0.0)
-        assert (times.rows[0].macs, times.rows[0].calls) == (32, 1)
-        shown = [(row.path, row.type) for row in times.rows if row.type != "phase"]
-        assert shown == [("", "Block")]
-        assert "compiled, so that modules inside are not called: the root" in times.notes
-    finally:
-        torch.compiler.reset()
 
 
 def test_events_are_used_again_in_the_next_run() -> None:

@@ -1,0 +1,128 @@
+"""``blocktool.profile``: in the caller's process, on a copy."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+import blocktool
+from blocktool.errors import InputError, ModuleError, UsageError
+from blocktool.measure import case as measured_case
+from blocktool.measure import timing
+
+QUICK = {"min_seconds": 0.02, "max_seconds": 0.05, "device": "cpu", "ceilings": False}
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.drop = nn.Dropout(0.5)
+        self.calls = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        out: torch.Tensor = self.drop(self.norm(self.conv(x)))
+        return out
+
+
+@pytest.mark.parametrize("mode", ["inference", "forward", "training"])
+def test_the_module_is_left_as_it_was(mode: str) -> None:
+    net = Net()
+    net.train()
+    net.drop.eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    random = torch.get_rng_state()
+    profile = blocktool.profile(net, (4, 3, 8, 8), mode=mode, per_module=True, **QUICK)
+    assert profile.cases[0].outcome == "passed"
+    assert net.training
+    assert not net.drop.training
+    assert net.calls == 0
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert torch.equal(torch.get_rng_state(), random)
+    assert not net._forward_hooks
+    assert not net._forward_pre_hooks
+
+
+def test_what_is_timed_carries_no_hooks_and_no_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    original, call = timing.timed, nn.Module.__call__
+    looked_at: list[bool] = []
+
+    def looking(step, *args, **kwargs):  # type: ignore[no-untyped-def]
+        looked_at.append(
+            _get_current_dispatch_mode() is None
+            and not _get_current_function_mode_stack()
+            and nn.Module.__call__ is call
+            and not nn.modules.module._global_forward_hooks
+            and not nn.modules.module._global_forward_pre_hooks
+        )
+        return original(step, *args, **kwargs)
+
+    class Watching(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert not any(
+                m._forward_hooks or m._forward_pre_hooks or m._backward_hooks
+                for m in self.modules()
+            )
+            return super().forward(x)
+
+    monkeypatch.setattr(measured_case, "timed", looking)
+    blocktool.profile(Watching(), (2, 3, 8, 8), mode="training", per_module=True, **QUICK)
+    assert looked_at == [True]
+
+
+def test_tensors_of_the_users_are_used_as_they_are() -> None:
+    seen: list[torch.Tensor] = []
+
+    class Looks(nn.Module):
+        def forward(self, x: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+            seen.append(x.clone())
+            return x * scale
+
+    given = torch.arange(6.0).reshape(2, 3)
+    blocktool.profile(Looks(), {"x": given, "scale": 2.0}, **QUICK)
+    assert all(torch.equal(x, given) for x in seen if not x.is_meta)
+
+
+def test_batches_and_dtypes() -> None:
+    profile = blocktool.profile(
+        Net(), (1, 3, 8, 8), batch=[1, 4], dtype=["float32", "bf16"], **QUICK
+    )
+    found = [(case.batch, case.dtype) for case in profile.cases]
+    assert found == [(1, "float32"), (1, "bfloat16"), (4, "float32"), (4, "bfloat16")]
+    assert profile.protocol.isolated is False
+    assert profile.measured_seconds <= profile.seconds
+
+
+def test_threads_are_put_back() -> None:
+    before = torch.get_num_threads()
+    profile = blocktool.profile(nn.Linear(4, 4), (1, 4), threads=2, **QUICK)
+    assert profile.machine is not None
+    assert profile.machine.threads == 2
+    assert torch.get_num_threads() == before
+
+
+def test_a_module_that_raises() -> None:
+    class Never(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise ValueError("not today")
+
+    with pytest.raises(ModuleError, match="not today") as caught:
+        blocktool.profile(Never(), (1, 3), **QUICK)
+    assert any("test_here.py" in line for line in caught.value.details)
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(UsageError):
+        blocktool.profile(Net(), (1, 3, 8, 8), variants=["fusedd"], **QUICK)
+    with pytest.raises(InputError):
+        blocktool.profile(Net(), None, **QUICK)
+    with pytest.raises(UsageError):
+        blocktool.profile(Net(), (1, 3, 8, 8), device="cuda:99", min_seconds=0.1)
+    with pytest.raises(ModuleError):
+        blocktool.profile(Net(), (1, 4, 8, 8), **QUICK)
