@@ -85,14 +85,13 @@ def times_by_module(
                 backward_ms=backward.get(path, 0.0),
             )
         )
-    instrumented = median(run.whole_ms for run in runs)
     callers = frozenset[str]().union(*(run.callers for run in runs))
     leaves = sum(own.get(path, 0.0) for path in _leaves(calls, callers))
     return ModuleTimes(
         whole_ms=whole_ms,
-        instrumented_ms=instrumented,
+        instrumented_ms=median(run.whole_ms for run in runs),
         runs=len(runs),
-        attributed=leaves / instrumented if instrumented else 0.0,
+        attributed=leaves / everything if everything else 0.0,
         rows=tuple(rows),
         notes=notes,
     )

@@ -69,7 +69,7 @@ class References:
                 reference.precision, reference.outputs, reference.eager_outputs, outputs
             )
         except Incomparable as error:
-            self.reason = f"not compared with eager: {error}"
+            self.reason = str(error)
             return None
 
     def _reference(

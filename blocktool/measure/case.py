@@ -27,7 +27,7 @@ from blocktool.measure.trace_file import write_trace
 from blocktool.measure.variant_names import parts
 from blocktool.measure.variants import Changed, changed
 from blocktool.measure.watch import Watch
-from blocktool.results.profile import ModuleTimes, ProfileCase, VariantError
+from blocktool.results.profile import MemoryUse, ModuleTimes, ProfileCase, VariantError
 from blocktool.results.roofline import Ceilings
 from blocktool.results.trace import OpTrace
 from blocktool.trace.limits import one_line
@@ -85,8 +85,7 @@ class CaseRun:
                     lambda samples: tell("measuring", samples),
                 )
             tell("memory", timing.latency.samples)
-            held = [*tensors_of(ready.module), *tensors_in(ready.arguments), *state_of(step)]
-            memory = memory_use(step, held)
+            memory = self._memory(ready, step)
         case = replace(
             blank(spec),
             latency_ms=timing.latency,
@@ -102,6 +101,18 @@ class CaseRun:
         case = self._by_module(case, ready, step, tell)
         seconds = time.perf_counter() - started
         return Measured(replace(case, seconds=seconds, notes=tuple(self._notes)), watch.watched)
+
+    def memory(self) -> MemoryUse | None:
+        """What one run needs, without timing it."""
+        ready = self._changed()
+        step = self._step(ready)
+        with scope(self._spec.mode):
+            step.run()  # with the optimizer's state there, as in every step but the first
+            return self._memory(ready, step)
+
+    def _memory(self, ready: Changed, step: Step) -> MemoryUse | None:
+        held = [*tensors_of(ready.module), *tensors_in(ready.arguments), *state_of(step)]
+        return memory_use(step, held)
 
     def _changed(self) -> Changed:
         spec, device = self._spec, self._settings.device

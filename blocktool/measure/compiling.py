@@ -59,9 +59,9 @@ def compiled(
         except BlocktoolError:
             raise
         except Exception as error:
-            lacking = _lack_of_memory(error)
-            if lacking is not None:
-                raise lacking from None
+            raised = _unwrapped(error)
+            if out_of_memory(raised):
+                raise raised from None
             raise CannotCompile(explained(error, type(module).__name__).message) from error
     graphs = counters["stats"]["unique_graphs"] - before
     if not graphs:
@@ -88,12 +88,11 @@ def _run(
             module.zero_grad(set_to_none=True)
 
 
-def _lack_of_memory(error: BaseException) -> BaseException | None:
-    """What says that memory ran out, inside what the compiler has wrapped it in."""
-    cause: BaseException | None = error
-    while cause is not None and not out_of_memory(cause):
-        cause = getattr(cause, "inner_exception", None)
-    return cause
+def _unwrapped(error: BaseException) -> BaseException:
+    """What was raised inside the compiler, out of what it has been wrapped in."""
+    while (inner := getattr(error, "inner_exception", None)) is not None:
+        error = inner
+    return error
 
 
 @contextmanager

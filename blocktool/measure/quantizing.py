@@ -34,13 +34,14 @@ def quantized(
     notes: tuple[str, ...] = ()
     if kind == "static":
         module, layers = _static(module, arguments, name)
-        notes = ("int8-static is calibrated on the inputs that are timed",)
+        notes = ("int8 is calibrated on the inputs that are timed",)
     else:
         layers = quantize_linears(module, kind, frozenset())
     done, left = layers
     if not done:
         raise OptimizationError(_nothing(layers, name))
-    return module, (*notes, f"int8: {len(done)} of {len(done) + len(left)} layers with weights")
+    weighted = len(done) + len(left)
+    return module, (*notes, f"{len(done)} of {weighted} layers with weights are in int8")
 
 
 def _static(module: nn.Module, arguments: CallArguments, name: str) -> tuple[nn.Module, Layers]:

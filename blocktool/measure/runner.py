@@ -16,6 +16,7 @@ from blocktool.errors import TargetError
 from blocktool.measure.answers import Measured, Prepared, blank
 from blocktool.measure.assumed import description
 from blocktool.measure.conclusions import concluded
+from blocktool.measure.largest import at_batch, largest_batch
 from blocktool.measure.request import CaseSpec, Request, Rule
 from blocktool.measure.workers import Progress, WorkerLostError, Workers
 from blocktool.results.profile import Profile, ProfileCase, Protocol
@@ -127,8 +128,18 @@ class _Runner:
             notes=prepared.notes,
         )
 
+    def find_max_batch(self) -> None:
+        """Search the largest batch that fits; without other batches it is the one to measure."""
+        found = largest_batch(self._call, self._request, self._specs)
+        self.profile = replace(self.profile, max_batch=found)
+        if not self._request.batches:
+            base = self._specs[0]
+            self._specs = (at_batch(base, found.batch),) if found.batch else ()
+
     def measure(self) -> None:
         """All cases, one after another."""
+        if self._request.find_max_batch:
+            self.find_max_batch()
         if self._request.ceilings:
             self._measure_ceilings()
         for spec in self._specs:

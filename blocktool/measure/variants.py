@@ -96,7 +96,7 @@ def _fused(made: Changed, mode: RunMode) -> Changed:
     if not report.fused:
         refused = f" ({report.refused[0].reason})" if report.refused else ""
         raise Unavailable(f"nothing to fuse in {report.target}{refused}")
-    note = f"fused: {report.ops_before} -> {report.ops_after} operations"
+    note = f"{report.ops_before} operations are {report.ops_after} once fused"
     return replace(made, module=found.module, notes=(*made.notes, note))
 
 

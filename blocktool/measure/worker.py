@@ -13,6 +13,7 @@ import torch
 
 from blocktool.analysis.memory import forward_part, peak_memory
 from blocktool.analysis.roofline import ceiling_notes, roofline
+from blocktool.errors import UsageError
 from blocktool.measure import in_worker
 from blocktool.measure.accuracy import References
 from blocktool.measure.answers import Measured, Prepared, blank
@@ -20,23 +21,33 @@ from blocktool.measure.case import CaseRun, Settings
 from blocktool.measure.ceilings import measured_ceilings
 from blocktool.measure.devices import chosen_device
 from blocktool.measure.machine import machine
+from blocktool.measure.memory_limits import free_memory, limited, out_of_memory
 from blocktool.measure.outcomes import guarded
 from blocktool.measure.plan import cases_of
 from blocktool.measure.request import CaseSpec, Request, Rule
 from blocktool.measure.subject import Subject, subject_of
+from blocktool.results.profile import TriedBatch
 from blocktool.results.roofline import Ceilings
+from blocktool.results.specs import TensorSpec
 from blocktool.results.trace import OpTrace
 from blocktool.targets.loading import user_code_running
 from blocktool.targets.resolve import resolve
 from blocktool.trace.environment import environment
+from blocktool.trace.failures import forward_error
+from blocktool.trace.limits import one_line
+
+
+def _subject(request: Request) -> Subject:
+    """The target of a request; a worker keeps it from case to case."""
+    return _named(request.target, request.arguments, request.inputs, request.select)
 
 
 @cache
-def _subject(request: Request) -> Subject:
-    """The target of a request; a worker keeps it from case to case."""
+def _named(
+    name: str, arguments: tuple[str, ...], inputs: tuple[TensorSpec, ...], select: str | None
+) -> Subject:
     with user_code_running():
-        target = resolve(request.target, request.arguments)
-        return subject_of(target, request.inputs or None, request.select)
+        return subject_of(resolve(name, arguments), inputs or None, select)
 
 
 @cache
@@ -117,7 +128,52 @@ def _per_second(batch: int | None, ms: float) -> float | None:
 
 def predicted_peak(request: Request, spec: CaseSpec) -> int:
     """Predicted peak live bytes of the eager module."""
+    in_worker.tell(f"predicting the memory of batch {spec.batch}", ())
     return peak_memory(_trace(request, spec)).peak_live_bytes
+
+
+def memory_limit(request: Request) -> tuple[int, str]:
+    """Bytes that the largest batch may take, and who says so.
+
+    Raises UsageError where the device does not say how much is free.
+    """
+    if request.memory_limit is not None:
+        return request.memory_limit, "--memory-limit"
+    found = free_memory(_device(request))
+    if found is None:
+        raise UsageError(
+            f"{_device(request)} does not say how much memory is free",
+            hint="give the limit: --memory-limit 8GiB",
+        )
+    return found
+
+
+def try_batch(request: Request, spec: CaseSpec, limit_bytes: int) -> TriedBatch:
+    """Run a batch, and say whether it fits into ``limit_bytes``.
+
+    Raises what the module raises, unless it is for want of memory.
+    """
+    in_worker.tell(f"trying batch {spec.batch}", ())
+    device = _device(request)
+    settings = Settings(device, Rule(), request.optimizer)
+    run = CaseRun(_subject(request), spec, settings, _references(request))
+    batch = spec.batch or 0
+    try:
+        with user_code_running(), limited(device, limit_bytes):
+            memory = run.memory()
+    except Exception as error:
+        if not out_of_memory(error):
+            given = _subject(request).arguments_of(spec.inputs)
+            raise forward_error(error, _subject(request).name, None, given) from error
+        reason = one_line(error)
+        return TriedBatch(
+            batch, fits=False, peak_bytes=None, predicted_peak_bytes=None, reason=reason
+        )
+    finally:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+    peak = None if memory is None else memory.peak_bytes
+    return TriedBatch(batch, peak is None or peak <= limit_bytes, peak, None)
 
 
 def _trace(request: Request, spec: CaseSpec) -> OpTrace:

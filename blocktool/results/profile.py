@@ -124,9 +124,10 @@ class ModuleTime:
 class ModuleTimes:
     """Where the time goes by module, from runs with a clock at each module's entrance and exit.
 
-    ``whole_ms`` is the median without any instrument, ``instrumented_ms`` with it. ``attributed``
-    is the sum of the times spent in leaf modules over ``instrumented_ms``; the rest is work that
-    modules do between the calls of their children.
+    ``whole_ms`` is the median without any instrument, ``instrumented_ms`` with it. The rows are a
+    usual run, without what the clock itself cost. ``attributed`` is the share of leaf modules in
+    it; the rest is work that modules do between the calls of their children, and what phases do
+    outside all modules.
     """
 
     whole_ms: float

@@ -305,3 +305,37 @@ def test_the_parent_never_imports_torch(nets: Path) -> None:
         "assert code == 0, code\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, *FAST], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_largest_batch(blocktool: Blocktool, project: Project) -> None:
+    project.write(
+        "flat.py",
+        """
+        import torch
+        from torch import nn
+
+        class Flat(nn.Module):
+            def forward(self, x):
+                return x + 1
+        """,
+    )
+    # 4,000 bytes of input and as many of output for each item
+    args = ("--find-max-batch", "--memory-limit", "84000", "-f", "json")
+    done = blocktool("profile", "flat.py:Flat", "-i", "1x1000", *args, *FAST)
+    assert done.code == 0, done.err
+    told = report(done)
+    found = told["max_batch"]
+    assert (found["predicted"], found["batch"], found["bounded"]) == (10, 10, True)
+    assert [(tried["batch"], tried["fits"], tried["peak_bytes"]) for tried in found["tried"]] == [
+        (10, True, 80_000),
+        (11, False, 88_000),
+    ]
+    assert [case["batch"] for case in told["cases"]] == [10]
+
+
+def test_no_batch_fits(blocktool: Blocktool, nets: Path) -> None:
+    args = ("--find-max-batch", "--memory-limit", "1KB", "-f", "json")
+    done = blocktool("profile", "nets.py:Net", "-i", "1x3x32x32", *args, *FAST)
+    told = report(done)
+    assert told["max_batch"]["batch"] == 0
+    assert told["cases"] == []

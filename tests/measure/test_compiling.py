@@ -68,8 +68,7 @@ def of(*args: Any) -> CallArguments:
 
 
 @pytest.mark.parametrize(
-    ("mode", "autocast"),
-    [("inference", None), ("inference", torch.bfloat16), ("forward", None), ("training", None)],
+    ("mode", "autocast"), [("inference", torch.bfloat16), ("forward", None), ("training", None)]
 )
 def test_nothing_is_left_to_compile(
     mode: RunMode, autocast: torch.dtype | None, backend: Callable[[Any], list[Any]]

@@ -72,7 +72,7 @@ def test_fused_is_what_torch_folds() -> None:
     with torch.no_grad():
         assert torch.allclose(run(found), expected(x), atol=1e-6)
     (note,) = found.notes
-    assert note.endswith("-> 2 operations")  # convolution and activation
+    assert note.endswith(" operations are 2 once fused")  # convolution and activation
     assert hooks_of(found.module) == []
     assert found.traceable
 
@@ -212,7 +212,7 @@ def test_int8_of_linear_layers(torchao: Any, kind: str) -> None:
     found = changed(f"int8-{kind}", module, of(x), "inference")
     assert torch.allclose(run(found), expected, atol=1e-4)
     assert not torch.allclose(run(found), exact, atol=1e-4)
-    assert found.notes == ("int8: 1 of 2 layers with weights",)
+    assert found.notes == ("1 of 2 layers with weights are in int8",)
     assert not found.traceable
     assert hooks_of(found.module) == []
 

@@ -1,0 +1,65 @@
+"""The largest batch that fits, with a worker to predict and to try. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from blocktool.errors import ModuleError, TraceError, UsageError
+from blocktool.measure.max_batch import find_max_batch
+from blocktool.measure.request import CaseSpec, Request
+from blocktool.measure.workers import WorkerLostError
+from blocktool.results.profile import MaxBatch, TriedBatch
+from blocktool.targets.inputs import with_batch
+
+
+def largest_batch(
+    call: Callable[..., Any], request: Request, specs: Sequence[CaseSpec]
+) -> MaxBatch:
+    """The answer for the kind of case that ``specs`` have in common.
+
+    ``call(name, *args)`` calls a function of the worker. Raises UsageError where there is more than
+    one kind, or no batch to vary, and what the module raises at every batch.
+    """
+    base = specs[0]
+    if base.batch is None or len({(s.dtype, s.mode, s.variant, s.amp) for s in specs}) > 1:
+        raise UsageError(
+            "--find-max-batch takes one dtype, mode and variant, and an input with a batch",
+            hint="call it once for each",
+        )
+    limit, source = call("memory_limit", request)
+
+    def predict(batch: int) -> int | None:
+        if base.variant != "eager" or base.amp:
+            return None
+        try:
+            peak: int = call("predicted_peak", request, at_batch(base, batch))
+            return peak
+        except (ModuleError, TraceError, WorkerLostError):
+            return None
+
+    def run(batch: int) -> TriedBatch:
+        try:
+            tried: TriedBatch = call("try_batch", request, at_batch(base, batch), limit)
+            return tried
+        except WorkerLostError as error:
+            return TriedBatch(batch, False, None, None, error.reason)
+
+    found = find_max_batch(predict, run, limit)
+    return MaxBatch(
+        base.dtype,
+        base.mode,
+        base.variant,
+        limit,
+        source,
+        found.predicted,
+        found.batch,
+        found.bounded,
+        found.tried,
+    )
+
+
+def at_batch(spec: CaseSpec, batch: int) -> CaseSpec:
+    """The same case with another batch."""
+    return replace(spec, batch=batch, inputs=with_batch(spec.inputs, batch), as_given=False)
