@@ -67,7 +67,7 @@ def compiled(
     if not graphs:
         raise CannotCompile(f"torch.compile ran {type(module).__name__} as it was")
     pieces = "1 graph" if graphs == 1 else f"{graphs} graphs, which the forward breaks into"
-    return result, f"compiled in {time.perf_counter() - started:.1f} s: {pieces}"
+    return result, f"torch.compile took {time.perf_counter() - started:.1f} s: {pieces}"
 
 
 def _run(

@@ -316,7 +316,7 @@ def test_the_largest_batch(blocktool: Blocktool, project: Project) -> None:
 
         class Flat(nn.Module):
             def forward(self, x):
-                return x + 1
+                return x.relu()
         """,
     )
     # 4,000 bytes of input and as many of output for each item
