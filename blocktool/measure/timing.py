@@ -88,6 +88,7 @@ class _Samples:
     def take(self, step: Step, clock: Clock, count: int) -> list[float]:
         """Time ``count`` more samples; the totals of these, in seconds."""
         readings = clock.readings(step, self.calls, count)
+        gc.collect(0)  # modules that leave cycles behind would fill the memory; takes some µs
         for kept, new in zip(self.phases, readings.phases, strict=True):
             kept += new
         if readings.host_bound is not None:
@@ -100,9 +101,10 @@ class _Samples:
         self.host_bound = []
 
     def pair(self) -> None:
-        """Make one sample of two, of twice as many calls."""
+        """Make one sample of two, of twice as many calls; an odd one at the front is dropped."""
+        odd = len(self) % 2
         self.phases = [
-            [(a + b) / 2 for a, b in zip(values[::2], values[1::2], strict=False)]
+            [(a + b) / 2 for a, b in zip(values[odd::2], values[odd + 1 :: 2], strict=True)]
             for values in self.phases
         ]
         self.calls *= 2
@@ -175,8 +177,9 @@ def _sample(
         before = now()
         samples.take(step, clock, count)
         pace = (now() - before) / count
-        gc.collect(0)  # modules that leave cycles behind would fill the memory; takes some µs
         if len(samples) >= _MOST_SAMPLES:
+            if clock.cold:  # the second call of a pair would find its data in the caches
+                return
             samples.pair()
         if tell is not None and now() - told >= _TELL_SECONDS:
             tell(samples.totals_ms())

@@ -179,6 +179,12 @@ def test_cold_samples_are_of_one_call_and_the_time_for_flushing_counts() -> None
     assert 0.5 <= world.now() < 0.8
 
 
+def test_cold_samples_are_never_joined() -> None:
+    timing = World(noisy(1e-4, 1.0), flush=1e-4).timed(Rule(9.0, 20.0, 1e-9))
+    assert timing.latency.calls_per_sample == 1
+    assert 10_000 <= len(timing.latency.samples) <= 11_000
+
+
 def test_phases_of_a_training_step() -> None:
     timing = World(lambda call: 0.010, shares=(0.3, 0.5, 0.2)).timed()
     assert [(p.phase, p.p50) for p in timing.phases] == [
