@@ -17,11 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from blocktool.measure.changed import Changed
 from blocktool.measure.comparing import Incomparable, is_finite, is_floating, variant_error
 from blocktool.measure.request import CaseSpec
 from blocktool.measure.steps import scope
 from blocktool.measure.subject import Subject, tensors_in
-from blocktool.measure.variants import Changed, device_of
+from blocktool.measure.variants import device_of
 from blocktool.measure.zeros import without_zeros
 from blocktool.optimize.samples import own_random_numbers
 from blocktool.results.profile import RunMode, VariantError

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,8 +14,8 @@ from blocktool.analysis.memory import forward_part, peak_memory
 from blocktool.analysis.roofline import ceiling_notes, module_rooflines, roofline
 from blocktool.analysis.summary import summarize_trace
 from blocktool.errors import BlocktoolError
-from blocktool.measure.accuracy import References
 from blocktool.measure.answers import Measured, blank
+from blocktool.measure.changed import Changed
 from blocktool.measure.clocks import clock_for
 from blocktool.measure.memory import memory_use
 from blocktool.measure.module_times import module_times
@@ -24,8 +25,6 @@ from blocktool.measure.steps import scope, state_of, step_for
 from blocktool.measure.subject import Subject, tensors_in, tensors_of
 from blocktool.measure.timing import Timing, timed
 from blocktool.measure.trace_file import write_trace
-from blocktool.measure.variant_names import parts
-from blocktool.measure.variants import Changed, changed
 from blocktool.measure.watch import Watch
 from blocktool.results.profile import MemoryUse, ModuleTimes, ProfileCase, VariantError
 from blocktool.results.roofline import Ceilings
@@ -33,8 +32,8 @@ from blocktool.results.trace import OpTrace
 from blocktool.trace.limits import one_line
 from blocktool.trace.tracer import torch_dtype, trace
 
-_UNSEEN = ("compile", "int8")
-"""Variants whose operations a trace does not see as they run."""
+if TYPE_CHECKING:
+    from blocktool.measure.accuracy import References
 
 Tell = Callable[[str, Sequence[float]], None]
 """Hears what is being done, and the samples taken so far, in ms."""
@@ -50,15 +49,16 @@ class Settings:
     ceilings: Ceilings | None = None
     per_module: bool = False
     trace_file: str | None = None
-    compare: bool = False
-    """Whether there are variants, whose outputs are compared with those of a reference."""
 
 
 class CaseRun:
-    """One case from the module to the figures. What the module raises comes through."""
+    """One case from the module to the figures. What the module raises comes through.
+
+    ``references`` are there where there are variants, whose outputs are compared with them.
+    """
 
     def __init__(
-        self, subject: Subject, spec: CaseSpec, settings: Settings, references: References
+        self, subject: Subject, spec: CaseSpec, settings: Settings, references: References | None
     ) -> None:
         self._subject = subject
         self._spec = spec
@@ -119,6 +119,11 @@ class CaseRun:
         module = self._subject.fresh(device, self._dtype, train=spec.mode != "inference")
         arguments = self._subject.with_values(self._inputs, device, self._dtype)
         autocast = torch_dtype(spec.dtype) if spec.amp else None
+        if self._references is None:
+            return Changed(module, arguments, autocast)
+        # Only here, with what fuses and quantizes behind it: a tenth of a second.
+        from blocktool.measure.variants import changed
+
         return changed(spec.variant, module, arguments, spec.mode, autocast=autocast)
 
     def _step(self, ready: Changed) -> Step:
@@ -177,7 +182,7 @@ class CaseRun:
 
     def _variant_trace(self, ready: Changed) -> OpTrace | None:
         """None for what a trace does not see: compiled code and integer kernels."""
-        if any(part.startswith(_UNSEEN) for part in parts(self._spec.variant)):
+        if not ready.traceable:
             return None
         training = self._spec.mode != "inference"
         optimizer = self._settings.optimizer if self._spec.mode == "training" else None
@@ -191,7 +196,7 @@ class CaseRun:
         return forward_part(record) if self._spec.mode == "forward" else record
 
     def _error(self, ready: Changed) -> VariantError | None:
-        if not self._settings.compare:
+        if self._references is None:
             return None
         error = self._references.error(self._subject, self._spec, ready)
         if self._references.reason is not None:

@@ -112,8 +112,7 @@ def _measured(subject: Subject, request: Request, rule: Rule) -> Profile:
     specs = cases_of(request, subject)
     dtypes = tuple(dict.fromkeys(spec.dtype for spec in specs))
     limits = measured_ceilings(device, dtypes) if request.ceilings else None
-    compare = len(request.variants) > 1
-    settings = Settings(device, rule, request.optimizer, limits, request.per_module, None, compare)
+    settings = Settings(device, rule, request.optimizer, limits, request.per_module)
     report = Profile(
         target=subject.name,
         root_type=type(subject.original).__name__,
@@ -131,7 +130,7 @@ def _measured(subject: Subject, request: Request, rule: Rule) -> Profile:
         cases=(),
         ceilings=limits,
     )
-    references = References()
+    references = References() if len(request.variants) > 1 else None
     watched: dict[int, Watched] = {}
     for spec in specs:
         run = CaseRun(subject, spec, settings, references)

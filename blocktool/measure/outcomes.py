@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from blocktool.errors import BlocktoolError
 from blocktool.measure.answers import Measured, blank
+from blocktool.measure.changed import Unavailable
 from blocktool.measure.memory_limits import out_of_memory
 from blocktool.measure.request import CaseSpec
 from blocktool.measure.subject import Subject
-from blocktool.measure.variants import Unavailable
 from blocktool.results.profile import ProfileCase
 from blocktool.targets.loading import user_code_running
 from blocktool.trace.failures import forward_error

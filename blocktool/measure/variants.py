@@ -7,13 +7,14 @@ module and its arguments as the one before left them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import nn
 
 from blocktool.errors import InputError, ModuleError, OptimizationError, TraceError
+from blocktool.measure.changed import Changed, Unavailable
 from blocktool.measure.compiling import CannotCompile, compiled
 from blocktool.measure.quantizing import quantized
 from blocktool.measure.subject import tensors_in, tensors_of
@@ -30,31 +31,6 @@ _VERIFIED_ITEMS = 2
 """Items of a batch on which fusing is verified; the whole batch is compared with eager later."""
 
 _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
-
-
-class Unavailable(Exception):  # noqa: N818 -- an answer, not a failure of ours
-    """A variant cannot be had for this module, in this mode or on this machine; ``reason`` says
-    why, in one line."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A variant that is ready to be timed.
-
-    ``autocast`` is the dtype of the autocast that the forward runs under, None without.
-    ``notes`` say what was done, and what to know about the figures. ``traceable`` is false of what
-    a trace does not see into: compiled code and int8.
-    """
-
-    module: nn.Module
-    arguments: CallArguments
-    autocast: torch.dtype | None = None
-    notes: tuple[str, ...] = ()
-    traceable: bool = True
 
 
 def changed(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,7 +16,6 @@ from blocktool.analysis.memory import forward_part, peak_memory
 from blocktool.analysis.roofline import ceiling_notes, roofline
 from blocktool.errors import UsageError
 from blocktool.measure import in_worker
-from blocktool.measure.accuracy import References
 from blocktool.measure.answers import Measured, Prepared, blank
 from blocktool.measure.case import CaseRun, Settings
 from blocktool.measure.ceilings import measured_ceilings
@@ -36,6 +36,9 @@ from blocktool.trace.environment import environment
 from blocktool.trace.failures import forward_error
 from blocktool.trace.limits import one_line
 
+if TYPE_CHECKING:
+    from blocktool.measure.accuracy import References
+
 
 def _subject(request: Request) -> Subject:
     """The target of a request; a worker keeps it from case to case."""
@@ -51,7 +54,12 @@ def _named(
 
 
 @cache
-def _references(request: Request) -> References:
+def _references(request: Request) -> References | None:
+    if len(request.variants) == 1:
+        return None
+    # Only here, with what fuses and quantizes behind it: a tenth of a second.
+    from blocktool.measure.accuracy import References
+
     return References()
 
 
@@ -89,7 +97,6 @@ def measure(request: Request, spec: CaseSpec, rule: Rule, limits: Ceilings | Non
         limits,
         request.per_module,
         request.trace_file if spec.index == 0 else None,
-        len(request.variants) > 1,
     )
     subject = _subject(request)
     run = CaseRun(subject, spec, settings, _references(request))

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from blocktool.blocks import BottleneckBlock
 from blocktool.measure.accuracy import References, outputs_of, reference_of
+from blocktool.measure.changed import Changed
 from blocktool.measure.comparing import Incomparable
 from blocktool.measure.request import CaseSpec
 from blocktool.measure.subject import Subject
-from blocktool.measure.variants import Changed, changed
+from blocktool.measure.variants import changed
 from blocktool.results.profile import RunMode, VariantError
 from blocktool.results.specs import TensorSpec
 from blocktool.trace.inputs import CallArguments

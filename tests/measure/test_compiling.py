@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
+from blocktool.measure.changed import Unavailable
 from blocktool.measure.compiling import CannotCompile, compiled
 from blocktool.measure.steps import scope, step_for
-from blocktool.measure.variants import Unavailable, changed
+from blocktool.measure.variants import changed
 from blocktool.optimize.quantize_static import ExportedModule
 from blocktool.results.profile import RunMode
 from blocktool.trace.inputs import CallArguments
