@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -72,6 +73,7 @@ class CaseRun:
         """Run it. Raises Unavailable for a variant that cannot be had here."""
         spec, settings = self._spec, self._settings
         started = time.perf_counter()
+        gc.collect()  # a module of the case before may hold itself in a circle
         tell("building", ())
         ready = self._changed()
         self._notes += ready.notes
