@@ -21,7 +21,7 @@ from blocktool.measure.outcomes import guarded
 from blocktool.measure.plan import cases_of
 from blocktool.measure.request import Request, Rule
 from blocktool.measure.subject import Subject
-from blocktool.measure.variant_names import parse_variants
+from blocktool.measure.variant_names import computed_dtypes, parse_variants
 from blocktool.results.profile import Profile, Protocol, RunMode
 from blocktool.results.watched import Watched
 from blocktool.targets.inputs import parse_dtype
@@ -110,8 +110,7 @@ def _measured(subject: Subject, request: Request, rule: Rule) -> Profile:
     started = time.perf_counter()
     device = chosen_device(request.device)
     specs = cases_of(request, subject)
-    dtypes = tuple(dict.fromkeys(spec.dtype for spec in specs))
-    limits = measured_ceilings(device, dtypes) if request.ceilings else None
+    limits = measured_ceilings(device, computed_dtypes(specs)) if request.ceilings else None
     settings = Settings(device, rule, request.optimizer, limits, request.per_module)
     report = Profile(
         target=subject.name,

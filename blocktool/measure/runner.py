@@ -18,6 +18,7 @@ from blocktool.measure.assumed import description
 from blocktool.measure.conclusions import concluded
 from blocktool.measure.largest import at_batch, largest_batch
 from blocktool.measure.request import CaseSpec, Request, Rule
+from blocktool.measure.variant_names import computed_dtypes
 from blocktool.measure.workers import Progress, WorkerLostError, Workers
 from blocktool.results.profile import Profile, ProfileCase, Protocol
 from blocktool.results.watched import Watched
@@ -170,7 +171,7 @@ class _Runner:
         return self._request.optimizer if "training" in self._request.modes else None
 
     def _measure_ceilings(self) -> None:
-        dtypes = tuple(dict.fromkeys(spec.dtype for spec in self._specs))
+        dtypes = computed_dtypes(self._specs)
         try:
             ceilings = self._call("ceilings", self._request, dtypes)
         except WorkerLostError as error:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from blocktool.errors import UsageError
+from blocktool.measure.request import CaseSpec
 
 BASELINE = "eager"
 
@@ -25,6 +26,13 @@ VARIANTS: dict[str, str] = {
     "compile-reduce-overhead": "torch.compile with CUDA graphs, for small batches (CUDA)",
 }
 """Each name and what it does, in the order in which they are applied and written."""
+
+_DTYPES = {
+    "bf16": "bfloat16",
+    "fp16": "float16",
+    "amp-bf16": "bfloat16",
+    "amp-fp16": "float16",
+}
 
 ALL = (
     BASELINE,
@@ -96,6 +104,15 @@ def joined(names: Iterable[str]) -> str:
     """The normal form of names that may be combined."""
     wanted = set(names)
     return "+".join(name for name in VARIANTS if name in wanted - {BASELINE}) or BASELINE
+
+
+def computed_dtypes(cases: Iterable[CaseSpec]) -> tuple[str, ...]:
+    """The dtypes in which the contractions of these cases run, each once."""
+    found: dict[str, None] = {}
+    for case in cases:
+        low = [_DTYPES[name] for name in parts(case.variant) if name in _DTYPES]
+        found.setdefault(low[0] if low else case.dtype)
+    return tuple(found)
 
 
 def _plain(text: str) -> str:
