@@ -12,20 +12,16 @@ from typing import get_args
 
 from blocktool.analysis.summary import ancestors
 from blocktool.results.roofline import Bound, Ceilings, Roofline
-from blocktool.results.trace import OpRecord, OpTrace, Phase
+from blocktool.results.trace import OpRecord, OpTrace
 
 VIEW_SHARE = 0.15
 """What a view or a note of autograd costs of the start of an operation: it computes nothing and,
 on a GPU, starts no kernel. On a CPU 0.3 to 0.9 µs were measured, most of it Python's, where small
 modules took 2.4 to 10 µs."""
 
-BACKWARD, OPTIMIZER = "(backward)", "(optimizer)"
-"""The names of the phases of a training step beside the paths of modules."""
+OPTIMIZER = "(optimizer)"
+"""Its name beside the paths of modules."""
 
-_PHASES: dict[str, tuple[Phase, ...]] = {
-    BACKWARD: ("backward", "recompute"),
-    OPTIMIZER: ("optimizer",),
-}
 _ALMOST_FREE = frozenset({"view", "bookkeeping"})
 _INTEGERS = frozenset({"int8", "uint8", "qint8", "quint8"})
 _INSTEAD = {"float16": "bfloat16", "bfloat16": "float16"}
@@ -85,24 +81,25 @@ def module_rooflines(
     measured_ms: Mapping[str, float],
     dtype: str = "float32",
 ) -> dict[str, Roofline]:
-    """A roofline for each module that runs an operation in the forward, by path.
+    """A roofline for each module that runs an operation, by path.
 
-    A module has the operations of its own calls and of the modules below it. ``measured_ms`` has
-    the time of one forward by path, with the children's, where it is known; the backward and the
-    optimizer of a training step stand under ``"(backward)"`` and ``"(optimizer)"``.
+    A module has the operations of its own calls and of the modules below it, in a training step
+    those of their backward, too; the root has all. ``measured_ms`` has the time of one run by path,
+    with the children's, where it is known. The optimizer's operations stand under
+    ``"(optimizer)"``.
     """
     by_call: dict[int, _Times] = {}
-    by_path: dict[str, _Times] = {}
+    stepping = _Times()
     for op in trace.ops:
-        times = _times(op, ceilings, dtype)
-        if op.phase == "forward":
-            by_call.setdefault(op.call, _Times()).add(times)
-        for name, phases in _PHASES.items():
-            if op.phase in phases:
-                by_path.setdefault(name, _Times()).add(times)
+        times = stepping if op.phase == "optimizer" else by_call.setdefault(op.call, _Times())
+        times.add(_times(op, ceilings, dtype))
+    by_path: dict[str, _Times] = {}
     for call, times in by_call.items():
         for path in ancestors(trace.calls[call].path):
             by_path.setdefault(path, _Times()).add(times)
+    if any(op.phase == "optimizer" for op in trace.ops):
+        by_path[OPTIMIZER] = stepping
+        by_path.setdefault("", _Times()).add(stepping)
     return {path: times.roofline(measured_ms.get(path)) for path, times in by_path.items()}
 
 

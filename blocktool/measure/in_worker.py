@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def begin(scratch: Path, verbose: bool) -> None:
     _scratch = scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_the_parent()
+    _let_go_of_the_server()
     sys.stdout.flush()
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -51,6 +53,17 @@ def begin(scratch: Path, verbose: bool) -> None:
     faulthandler.enable(file=_crash_file, all_threads=False)
     if hasattr(faulthandler, "register"):  # a hang is ended by SIGTERM; not on Windows
         faulthandler.register(signal.SIGTERM, file=_crash_file, all_threads=False, chain=True)
+
+
+def _let_go_of_the_server() -> None:
+    """The server lives until the last process closes a pipe, of which it hands every worker an end
+    (to start workers of its own). A worker that hung would keep the server alive, and the server
+    the worker, when the parent is gone."""
+    server: Any = getattr(forkserver, "_forkserver", None)
+    end = getattr(server, "_forkserver_alive_fd", None)
+    if end is not None:
+        os.close(end)
+        server._forkserver_alive_fd = None
 
 
 def run(module: str, name: str, *args: Any) -> Any:

@@ -93,7 +93,7 @@ class Quota:
 def cpu_quotas() -> tuple[Quota, ...]:
     """The CPU quotas of the control groups that this process is in, versions 1 and 2."""
     found = []
-    for folder in _groups("cpu"):
+    for folder in control_groups("cpu"):
         quota = _quota(folder)
         if quota is not None and quota > 0:
             found.append(Quota(quota, folder / "cpu.stat"))
@@ -111,7 +111,7 @@ def _quota(folder: Path) -> float | None:
     return None
 
 
-def _groups(controller: str) -> Iterator[Path]:
+def control_groups(controller: str) -> Iterator[Path]:
     """The folders of this process's control groups and of all above them.
 
     Inside a container the path may be one that only the host can see; the folders above it, up to
@@ -136,7 +136,7 @@ def _groups(controller: str) -> Iterator[Path]:
 def memory_bytes() -> int | None:
     """The memory of the machine, or the container's limit where that is less."""
     found = [_physical_bytes()]
-    for folder in _groups("memory"):
+    for folder in control_groups("memory"):
         found += [number(folder / "memory.max"), number(folder / "memory.limit_in_bytes")]
     return min((size for size in found if size), default=None)
 

@@ -132,6 +132,7 @@ class _Runner:
     def find_max_batch(self) -> None:
         """Search the largest batch that fits; without other batches it is the one to measure."""
         found = largest_batch(self._call, self._request, self._specs)
+        self._workers.stop()  # its malloc has been told to give memory back at once: see limited()
         self.profile = replace(self.profile, max_batch=found)
         if not self._request.batches:
             base = self._specs[0]

@@ -72,7 +72,7 @@ class Static:
         """Each module below the limits, too."""
         if ceilings is None or self.own is None:
             return times
-        measured = {row.path: row.total_ms - row.backward_ms for row in times.rows}
+        measured = {row.path: row.total_ms for row in times.rows}
         limits = self._limits(ceilings)
         known = module_rooflines(self.own, limits, measured, self._spec.dtype)
         rows = tuple(replace(row, roofline=known.get(row.path)) for row in times.rows)

@@ -54,6 +54,7 @@ EVIL = """
             ctypes.string_at(0)
 
         def _hang(self, x):
+            open("hanging", "w").close()
             while True:
                 time.sleep(0.1)
 
@@ -200,7 +201,7 @@ def test_what_was_measured_is_kept_and_nothing_is_left_running(
 ) -> None:
     output = project.root / "out.json"
     process = command(*LONG, "-o", str(output))
-    wait_for(output)
+    wait_for(project.root / "hanging")
     os.kill(process.pid, sent)
     process.communicate(timeout=60)
     assert process.returncode == (130 if sent == signal.SIGINT else -sent)
