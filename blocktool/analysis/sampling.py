@@ -18,6 +18,7 @@ _SMALLEST_BLOCK = 2
 _EXACT = 200
 _SLOWER = 0.95
 _SLOWER_MANY = 0.98
+_DISTURBED = 1.5
 _MANY = 5
 
 
@@ -110,12 +111,15 @@ def settled(times: Sequence[float]) -> bool:
 
     Of the later half of the calls (two at least) the second half is compared with the first: by
     more than 5% faster is not settled, or 2% where the halves are long enough for that to be no
-    accident. Calls that get slower are no matter of warming up.
+    accident. Calls that get slower are no matter of warming up, but of two calls alone one that is
+    half as slow again says that something disturbs.
     """
     count = min(len(times), max(2, (len(times) + 1) // 2))
     if count < 2:
         return False
     window = times[-count:]
     earlier, later = window[: count // 2], window[count // 2 :]
+    if count == 2 and later[0] > _DISTURBED * earlier[0]:
+        return False
     limit = _SLOWER if len(earlier) < _MANY else _SLOWER_MANY
     return median(later) >= limit * median(earlier)

@@ -91,7 +91,7 @@ MaxTime = Annotated[
         "--max-time",
         metavar="SECONDS",
         section=MEASURED,
-        help="How long to go on for the precision asked for. Default: 10.",
+        help="How long to go on for the precision asked for. Default: 5.",
     ),
 ]
 Precision = Annotated[
@@ -100,7 +100,7 @@ Precision = Annotated[
         "--precision",
         metavar="PERCENT",
         section=MEASURED,
-        help="Stop when the median is known to so much (95% interval). Default: 1%.",
+        help="Stop when the median is known to so much (95% interval). Default: 2%.",
     ),
 ]
 ColdCache = Annotated[

@@ -33,6 +33,11 @@ class Change(NamedTuple):
     nbytes: int
     total: int
 
+    @property
+    def before(self) -> int:
+        """The allocator's sum before it."""
+        return self.total - self.nbytes
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -72,9 +77,10 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
     done: list[Change] = []
     for _, group in groupby(by_time, key=lambda change: change.ns):
         tied = list(group)
-        while len(tied) > 1 and done:
-            follows = (i for i, c in enumerate(tied) if c.total == done[-1].total + c.nbytes)
-            done.append(tied.pop(next(follows, 0)))
+        while len(tied) > 1:
+            # At the very start: the one that continues none of the others.
+            sums = {done[-1].total} if done else {c.before for c in tied} - {c.total for c in tied}
+            done.append(tied.pop(next((i for i, c in enumerate(tied) if c.before in sums), 0)))
         done += tied
     return done
 

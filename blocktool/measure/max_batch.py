@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from blocktool.results.profile import TriedBatch
 
 MOST = 2**20
 _PREDICTIONS = 12
 _RUNS = 16
+_ESTIMATES = 3
+"""So many guesses between what fits and what fails; then halves, which always come to an end."""
 _EXACT_BELOW = 200
 """Smaller batches are found exactly, larger ones to half a percent."""
 
@@ -31,8 +34,10 @@ def find_max_batch(
     """The largest batch for which ``run`` says that it fits.
 
     ``predict`` gives the predicted peak of a batch in bytes (None: unknown). A few runs at the
-    predicted place decide; where the prediction is off, what they measured replaces it.
+    predicted place decide; where the prediction is off, what they measured corrects it. With an
+    exact prediction it takes two runs, with one that is off by a factor four or five.
     """
+    predict = cache(predict)
     predicted = _predicted(predict, limit_bytes)
     search = _Search(limit_bytes, run, predict)
     guess = max(predicted, 1)
@@ -49,29 +54,33 @@ def _gap(batch: int) -> int:
 
 def _predicted(predict: Callable[[int], int | None], limit: int) -> int:
     """By the secant between a batch that fits and one that does not: peaks are almost straight
-    lines over the batch, with kinks where another operation takes the lead."""
-    fits, fits_bytes = 0, 0
-    low = predict(1)
-    if low is None or low > limit:
+    lines over the batch, with kinks where another operation takes the lead. Where a kink makes the
+    secant slow, by halves."""
+    least = predict(1)
+    if least is None or least > limit:
         return 0
-    fits, fits_bytes = 1, low
+    fits, fits_bytes = 1, least
     fails: int | None = None
     guess = 2
     for _ in range(_PREDICTIONS):
         peak = predict(guess)
         if peak is None:
             break
+        slope = max((peak - fits_bytes) / (guess - fits), 1.0)
+        before = MOST if fails is None else fails - fits
         if peak <= limit:
-            slope = max((peak - fits_bytes) / (guess - fits), 1.0)
             fits, fits_bytes = guess, peak
-            ahead = fits + max(int((limit - peak) / slope), 1)
-            guess = min(ahead, MOST) if fails is None else min(ahead, fails - 1)
         else:
             fails = guess
-            slope = max((peak - fits_bytes) / (guess - fits), 1.0)
-            guess = min(fits + max(int((limit - fits_bytes) / slope), 1), fails - 1)
-        if fits >= MOST or (fails is not None and fails - fits <= _gap(fits)) or guess <= fits:
+        if fits >= MOST or (fails is not None and fails - fits <= _gap(fits)):
             break
+        guess = fits + max(int((limit - fits_bytes) / slope), 1)
+        if fails is None:
+            guess = min(guess, MOST)
+        elif guess >= fails:
+            guess = fails - 1
+        elif 2 * (fails - fits) > before:
+            guess = (fits + fails) // 2
     return fits
 
 
@@ -86,6 +95,7 @@ class _Search:
     fails: int | None = None
     tried: list[TriedBatch] = field(default_factory=list)
     _step: int = 0
+    _estimates: int = 0
 
     @property
     def open(self) -> bool:
@@ -106,21 +116,38 @@ class _Search:
             self.fails = batch
 
     def next_guess(self) -> int:
-        """Between what fits and what fails; while one of the two is missing, ever further."""
+        """Where the runs so far say that the limit is, or the neighbour that is left to see."""
+        estimate = self._estimate()
         if self.fails is None:
+            if estimate is not None and estimate > self.fits:
+                return min(estimate, MOST)
             self._step = max(2 * self._step, _gap(self.fits))
             return min(self.fits + self._step, MOST)
         if self.fits == 0:
-            return max(self._scaled() or self.fails // 2, 1)
-        # The neighbour first: the prediction is often right.
-        if self._step == 0:
-            self._step = 1
-            return self.fails - _gap(self.fits)
-        return (self.fits + self.fails) // 2
+            half = max(self.fails // 2, 1)
+            return half if estimate is None else min(max(estimate, 1), self.fails - 1)
+        self._estimates += 1
+        if estimate is None or estimate >= self.fails or self._estimates > _ESTIMATES:
+            return (self.fits + self.fails) // 2
+        # Never so close to either end that the other end would stay open.
+        gap = _gap(self.fits)
+        return min(max(estimate, self.fits + gap), self.fails - gap)
 
-    def _scaled(self) -> int | None:
-        """Where the measured peak of the batch that failed says that the limit is."""
-        last = self.tried[-1]
-        if last.peak_bytes is None or last.peak_bytes <= self.limit:
+    def _estimate(self) -> int | None:
+        """The largest batch by the measured peaks: on the line through two of them, else by the
+        prediction times what it is off by; None before a peak was measured."""
+        seen = sorted((t.batch, t.peak_bytes) for t in self.tried if t.peak_bytes is not None)
+        if not seen:
             return None
-        return min(int(last.batch * self.limit / last.peak_bytes), last.batch - 1)
+        if len(seen) == 1:
+            batch, peak = seen[0]
+            said = self.predict(batch)
+            if said is None:
+                return batch * self.limit // max(peak, 1)
+            return _predicted(self.predict, self.limit * said // max(peak, 1))
+        (first, low), (second, high) = self._nearest(seen)
+        return second + (self.limit - high) * (second - first) // max(high - low, 1)
+
+    def _nearest(self, seen: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The two whose peaks are nearest to the limit, in order of the batch."""
+        return sorted(sorted(seen, key=lambda point: abs(point[1] - self.limit))[:2])

@@ -43,8 +43,8 @@ class Rule:
     interval is at most ``precision`` of the median, and no longer than ``max_seconds``."""
 
     min_seconds: float = 1.0
-    max_seconds: float = 10.0
-    precision: float = 0.01
+    max_seconds: float = 5.0
+    precision: float = 0.02
     cold_cache: bool = False
 
 

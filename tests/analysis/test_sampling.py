@@ -134,6 +134,7 @@ def test_precision_is_half_the_interval_over_the_median() -> None:
         ([9.0, 1.0], False),
         ([9.0, 1.0, 1.0], True),
         ([1.0, 0.99], True),
+        ([1.0, 1.9], False),
         ([5.0, 4.0, 3.0, 2.0, 1.5, 1.2], False),
         ([9.0, 5.0, 1.0, 1.0, 1.0, 1.0], True),
         ([1.0, 1.1, 1.2, 1.3], True),  # slower is not colder

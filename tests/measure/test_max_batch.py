@@ -44,7 +44,7 @@ def test_a_wrong_prediction_is_corrected_by_runs(ratio: float, seen: bool) -> No
     real = line(1000, 37)
     found = searched(real, lambda batch: int(ratio * real(batch)), real(100), seen=seen)
     assert (found.batch, found.bounded) == (100, True)
-    assert len(found.tried) <= 14
+    assert len(found.tried) <= 5
     batches = [tried.batch for tried in found.tried]
     assert len(set(batches)) == len(batches)
 
@@ -55,6 +55,38 @@ def test_peaks_with_a_kink() -> None:
 
     found = searched(peak, peak, peak(160))
     assert (found.predicted, found.batch, found.bounded) == (160, 160, True)
+
+
+@pytest.mark.parametrize("largest", [40, 60, 64, 80, 160])
+@pytest.mark.parametrize("ratio", [0.9, 1.0, 1.1])
+def test_a_kink_and_a_wrong_prediction(largest: int, ratio: float) -> None:
+    def peak(batch: int) -> int:
+        return max(50_000 + 100 * batch, 900 * batch)
+
+    found = searched(peak, lambda batch: int(ratio * peak(batch)), peak(largest), seen=False)
+    assert (found.batch, found.bounded) == (largest, True)
+    assert len(found.tried) <= 4
+
+
+def test_a_batch_is_predicted_once_and_few_are() -> None:
+    asked: list[int] = []
+
+    def said(batch: int) -> int:
+        asked.append(batch)
+        return 900 + 30 * batch
+
+    found = searched(line(1000, 37), said, 1000 + 37 * 150)
+    assert found.batch == 150
+    assert len(set(asked)) == len(asked) <= 12
+
+
+def test_it_comes_to_an_end_where_nothing_is_measured() -> None:
+    def run(batch: int) -> TriedBatch:
+        return TriedBatch(batch, batch <= 77, None, None)
+
+    found = find_max_batch(lambda batch: None, run, 1000)
+    assert (found.batch, found.bounded) == (77, True)
+    assert len(found.tried) <= 16
 
 
 def test_large_batches_are_found_to_half_a_percent() -> None:
