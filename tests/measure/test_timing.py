@@ -210,7 +210,9 @@ def test_progress() -> None:
 def test_slow_steps_tell_every_sample() -> None:
     told: list[list[float]] = []
     World(noisy(1.0, 0.3)).timed(tell=lambda samples: told.append(list(samples)))
-    assert [len(samples) for samples in told][:3] == [2, 3, 4]
+    lengths = [len(samples) for samples in told]
+    assert len(lengths) >= 3
+    assert lengths == list(range(lengths[0], lengths[0] + len(lengths)))
 
 
 class Fixed:
