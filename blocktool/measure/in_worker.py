@@ -12,6 +12,7 @@ import pickle
 import re
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
+from blocktool.errors import BlocktoolError
 from blocktool.processes import die_with_the_parent
 
 PROGRESS = "progress"
@@ -66,9 +68,27 @@ def _let_go_of_the_server() -> None:
         server._forkserver_alive_fd = None
 
 
+class WorkerError(Exception):
+    """Something that nobody meant to raise, in words that any process can read; its traceback is a
+    note."""
+
+
 def run(module: str, name: str, *args: Any) -> Any:
-    """Call a function by name: its module is one that the parent does not import."""
-    return getattr(import_module(module), name)(*args)
+    """Call a function by name: its module is one that the parent does not import.
+
+    Raises BlocktoolError as the function does, and WorkerError for any other exception, whose class
+    the parent may not know.
+    """
+    try:
+        return getattr(import_module(module), name)(*args)
+    except BlocktoolError:
+        raise
+    except Exception as error:
+        from blocktool.targets.user_code import describe_exception
+
+        told = WorkerError(describe_exception(error))
+        told.add_note("".join(traceback.format_exception(error)))
+        raise told from None
 
 
 def tell(doing: str, samples: Sequence[float]) -> None:

@@ -234,3 +234,27 @@ def test_more_memory_than_the_address_space_has(project: Project) -> None:
     cases = json.loads(stdout)["cases"]
     assert [case["kind"] for case in cases] == [None, "out-of-memory", "hopeless"], stderr
     assert process.returncode == 1
+
+
+def test_an_exception_of_an_unknown_class_can_be_read(project: Project) -> None:
+    from blocktool.measure.in_worker import WorkerError
+    from blocktool.measure.workers import Workers
+
+    project.write(
+        "odd.py",
+        """
+        class Odd(Exception):
+            def __init__(self, *, width):
+                super().__init__(f"width {width}")
+
+        def fail(width):
+            raise Odd(width=width)
+        """,
+    )
+    sys.path.insert(0, str(project.root))
+    with (
+        Workers("odd", preload="blocktool.measure.preload") as workers,
+        pytest.raises(WorkerError, match="Odd: width 3") as caught,
+    ):
+        workers.call("fail", 3)
+    assert any("odd.py" in note for note in caught.value.__notes__)
