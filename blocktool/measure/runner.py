@@ -6,18 +6,18 @@ Needs no torch, so that the command line is there at once, and a crash is always
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from blocktool.analysis.sampling import latency, precision
 from blocktool.errors import TargetError
 from blocktool.measure.answers import Measured, Prepared, blank
 from blocktool.measure.assumed import description
 from blocktool.measure.conclusions import concluded
 from blocktool.measure.largest import at_batch, largest_batch
 from blocktool.measure.request import CaseSpec, Request, Rule
+from blocktool.measure.unmeasured import hopeless, with_samples
 from blocktool.measure.variant_names import computed_dtypes
 from blocktool.measure.workers import Progress, WorkerLostError, Workers
 from blocktool.results.profile import Profile, ProfileCase, Protocol
@@ -26,14 +26,6 @@ from blocktool.results.watched import Watched
 _WORKER, _PRELOAD = "blocktool.measure.worker", "blocktool.measure.preload"
 _PREPARING_SECONDS = 120.0
 """At least so much time has what comes before the cases: imports, the building of a module."""
-_FEWEST = 3
-"""Samples of a case that did not come to its end, from which on they are shown."""
-_WHY = {
-    "out-of-memory": "ran out of memory",
-    "killed": "was killed",
-    "timeout": "ran out of time",
-}
-"""After what a larger batch has no hope."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +138,7 @@ class _Runner:
             self._measure_ceilings()
         for spec in self._specs:
             self._running = spec
-            case = _hopeless(spec, self.profile.cases) or self._case(spec)
+            case = hopeless(spec, self.profile.cases) or self._case(spec)
             self._running = None
             self._add(case)
         self._conclude()
@@ -160,7 +152,7 @@ class _Runner:
             case = replace(
                 blank(running), outcome="skipped", kind="interrupted", reason="interrupted"
             )
-            self._add(_with_samples(case, said.samples))
+            self._add(with_samples(case, said.samples))
         for spec in self._specs[len(self.profile.cases) :]:
             self._add(
                 replace(blank(spec), outcome="skipped", kind="interrupted", reason="interrupted")
@@ -199,7 +191,7 @@ class _Runner:
                 details=error.details,
                 seconds=time.perf_counter() - began,
             )
-            return _with_samples(case, self._workers.progress().samples)
+            return with_samples(case, self._workers.progress().samples)
         if measured.spoiled:
             self._workers.stop()
         if measured.watched is not None:
@@ -222,35 +214,3 @@ class _Runner:
     def _conclude(self) -> None:
         seconds = time.perf_counter() - self._started
         self.profile = concluded(self.profile, self._watched, seconds)
-
-
-def _with_samples(case: ProfileCase, samples: Sequence[float]) -> ProfileCase:
-    """A case that was cut short, with the samples that it had taken."""
-    if len(samples) < _FEWEST:
-        return case
-    made = latency(samples, 1)
-    return replace(case, latency_ms=made, precision=precision(samples))
-
-
-def _hopeless(spec: CaseSpec, cases: Sequence[ProfileCase]) -> ProfileCase | None:
-    """The case, skipped, where a smaller batch of its kind has run out of memory or time."""
-    for case in cases:
-        alike = (case.dtype, case.mode, case.variant, case.amp) == (
-            spec.dtype,
-            spec.mode,
-            spec.variant,
-            spec.amp,
-        )
-        smaller = (case.batch or 0) <= (spec.batch or 0) and all(
-            tuple(a.shape[1:]) == tuple(b.shape[1:])
-            for a, b in zip(case.inputs, spec.inputs, strict=True)
-        )
-        if alike and smaller and case.kind in _WHY:
-            why = _WHY[case.kind]
-            return replace(
-                blank(spec),
-                outcome="skipped",
-                kind="hopeless",
-                reason=f"batch {case.batch} {why}",
-            )
-    return None

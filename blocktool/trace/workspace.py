@@ -1,11 +1,13 @@
 """Bytes that a kernel takes beside its inputs and outputs, and gives back before it returns.
 
-Known for one family: the convolutions of oneDNN on CPU, in float32 and row-major
-layout. They work on copies of input, weight and output in a blocked layout, with channels in
-sixteens (https://uxlfoundation.github.io/oneDNN/dev_guide_understanding_memory_formats.html). In a
-convolutional network these copies, and not the tensors that one sees, often decide the peak. The
-order in which they are made and freed was read off torch.profiler's memory events. Of the
-scratchpads only the one that is large enough to matter is included.
+Known for one family: the convolutions of oneDNN on CPU, in float32 and bfloat16, not transposed.
+For row-major tensors they work on copies of input, weight and output in a blocked layout, with
+channels in sixteens (https://uxlfoundation.github.io/oneDNN/dev_guide_understanding_memory_formats.html);
+channels-last tensors are read as they are, and only the weight is copied. In a convolutional
+network these copies, and not the tensors that one sees, often decide the peak. The order in which
+they are made and freed was read off torch.profiler's memory events (torch 2.13, AVX-512). Of the
+scratchpads only those that are large enough to matter, and do not depend on how the work is shared
+among threads, are included.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ Workspace = Callable[[str, tuple[Any, ...], Any], int]
 _BLOCK = 16
 _PLAIN_CHANNELS = 3
 """Images are read as they are."""
-_PARTIAL_SUMS = 256
 _LARGE_KERNEL = 25
 
 
@@ -34,75 +35,175 @@ def no_workspace(op: str, args: tuple[Any, ...], out: Any) -> int:
 
 def cpu_workspace(op: str, args: tuple[Any, ...], out: Any) -> int:
     """Bytes that a CPU convolution (or its backward) holds at its own peak, without its outputs."""
-    if op == "aten.convolution" and _blocked(args[0], args[1], transposed=args[6]):
-        return _forward(args[0], args[1], out, grouped=args[8] > 1)
+    if op == "aten.convolution":
+        x, weight, stride, dilation, transposed, groups = (args[i] for i in (0, 1, 3, 5, 6, 8))
+        if not transposed and _by_onednn(x, weight, stride, dilation):
+            forward = _forward_last if _channels_last(x, weight) else _forward
+            return forward(x, weight, out, groups)
     if op == "aten.convolution_backward":
-        if _blocked(args[1], args[2], transposed=args[7]):
-            return _backward(args)
-        return _depthwise_partial_sums(args)
+        x, weight, stride, dilation, transposed = (args[i] for i in (1, 2, 4, 6, 7))
+        if not transposed and _by_onednn(x, weight, stride, dilation):
+            return _backward_last(args) if _channels_last(x, weight) else _backward(args)
+        return whole(_dense(args[0])) if not transposed and x.dtype == torch.float32 else 0
     return 0
 
 
-def _depthwise_partial_sums(args: tuple[Any, ...]) -> int:
-    """In channels-last layout a large depthwise kernel's gradient is summed in parts."""
-    x, weight, groups, mask = args[1], args[2], args[9], args[10]
-    depthwise = x.dim() == 4 and groups == x.shape[1] == weight.shape[0] > 1
-    last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
-    if not (depthwise and last and mask[1]) or x.dtype != torch.float32:
-        return 0
-    return _PARTIAL_SUMS * 4 * weight.numel() if prod(weight.shape[2:]) >= _LARGE_KERNEL else 0
-
-
-def _blocked(x: torch.Tensor, weight: torch.Tensor, *, transposed: bool) -> bool:
-    """Whether ATen hands this convolution to oneDNN, in row-major layout (Convolution.cpp)."""
-    if transposed or x.dim() not in (3, 4, 5) or x.dtype != torch.float32 or not x.is_contiguous():
+def _by_onednn(x: torch.Tensor, weight: torch.Tensor, stride: Any, dilation: Any) -> bool:
+    """Whether ATen hands this convolution to oneDNN (Convolution.cpp), in a layout known here."""
+    if x.dim() not in (3, 4, 5) or not (x.is_contiguous() or _is_last(x)):
+        return False
+    if x.dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if x.dtype != torch.float32:
+        return False
+    if torch.get_num_threads() == 1 and _plain_product(x, weight, stride, dilation):
         return False
     grouped = x.shape[1] != weight.shape[1]
     wide = weight.shape[-1] > 3 and weight.shape[-2] > 3
     return grouped or wide or x.shape[0] > 1 or x.numel() > 20480
 
 
-def _copy(shape: Any) -> int:
-    """Bytes of a float32 map whose channels are rounded up to a block."""
-    channels = -(-shape[1] // _BLOCK) * _BLOCK
-    return whole(4 * shape[0] * channels * prod(shape[2:]))
+def _plain_product(x: torch.Tensor, weight: torch.Tensor, stride: Any, dilation: Any) -> bool:
+    """Whether one thread alone computes this as a matrix product, without oneDNN.
+
+    Of a symbolic batch the usual answer: to ask would make a formula for small batches alone.
+    """
+    pointwise = weight.shape[-1] == 1 and weight.shape[-2] == 1
+    if not pointwise or max(stride) > 1 or max(dilation) > 1:
+        return False
+    return isinstance(x.shape[0], int) and x.shape[0] < 16
 
 
-def _weight_copy(shape: Any, grouped: bool) -> int:
-    if grouped:
-        return whole(4 * prod(shape))
-    rounded = [-(-size // _BLOCK) * _BLOCK for size in shape[:2]]
-    return whole(4 * prod(rounded) * prod(shape[2:]))
+def _is_last(x: torch.Tensor) -> bool:
+    """Whether this is channels-last, and not row-major at the same time."""
+    if x.dim() not in (4, 5) or x.is_contiguous():
+        return False
+    form = torch.channels_last if x.dim() == 4 else torch.channels_last_3d
+    return x.is_contiguous(memory_format=form)
 
 
-def _forward(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor, grouped: bool) -> int:
+def _channels_last(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    return _is_last(x) or _is_last(weight)
+
+
+def _up(size: Any) -> Any:
+    return -(-size // _BLOCK) * _BLOCK
+
+
+def _copy(x: torch.Tensor) -> int:
+    """Bytes of a map whose channels are rounded up to a block."""
+    return whole(x.element_size() * x.shape[0] * _up(x.shape[1]) * prod(x.shape[2:]))
+
+
+def _depthwise(weight: torch.Tensor, groups: int) -> bool:
+    return groups > 1 and bool(weight.shape[1] == 1) and bool(weight.shape[0] == groups)
+
+
+def _narrow(weight: torch.Tensor, groups: int) -> bool:
+    """Whether the gradient of these groups is computed for each of them on its own, in a block that
+    it does not fill."""
+    if groups == 1:
+        return False
+    if _depthwise(weight, groups):
+        return prod(weight.shape[2:]) >= _LARGE_KERNEL
+    sizes = weight.shape[0] // groups, weight.shape[1]
+    if weight.dtype == torch.bfloat16:
+        return any(size % _BLOCK for size in sizes)
+    return any(size < _BLOCK for size in sizes)
+
+
+def _weight_copy(weight: torch.Tensor, groups: int, *, each: bool = False) -> int:
+    """Bytes of a blocked weight; with ``each`` every group is rounded up to blocks."""
+    kernel = weight.element_size() * prod(weight.shape[2:])
+    if groups == 1:
+        return whole(kernel * _up(weight.shape[0]) * _up(weight.shape[1]))
+    if each:
+        return whole(kernel * groups * _up(weight.shape[0] // groups) * _up(weight.shape[1]))
+    if _depthwise(weight, groups):
+        return whole(kernel * _up(groups))
+    return whole(kernel * weight.shape[0] * weight.shape[1])
+
+
+def _bytes(x: torch.Tensor) -> Any:
+    return x.element_size() * x.numel()
+
+
+def _dense(grad_out: torch.Tensor) -> Any:
+    """Bytes of the copy that an expanded gradient is made into first, as that of a plain sum is."""
+    return 0 if grad_out.is_contiguous() or _is_last(grad_out) else _bytes(grad_out)
+
+
+def _forward(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor, groups: int) -> int:
     plain = x.shape[1] <= _PLAIN_CHANNELS
-    copies = (0 if plain else _copy(x.shape)) + _weight_copy(weight.shape, grouped)
-    blocked = _copy(out.shape)
+    copies = (0 if plain else _copy(x)) + _weight_copy(weight, groups)
+    if x.dtype == torch.bfloat16 and groups == 1 and prod(weight.shape[2:]) == 1:
+        # Sums of one image in float32 for each thread.
+        copies += torch.get_num_threads() * 4 * prod(out.shape[1:])
+    blocked = _copy(out)
     # The blocked result first, while the other copies live; then the plain one is made from it.
-    return most(copies + blocked - 4 * out.numel(), blocked)
+    return whole(most(copies + blocked - _bytes(out), blocked))
+
+
+def _forward_last(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor, groups: int) -> int:
+    return whole((0 if _is_last(x) else _bytes(x)) + _weight_copy(weight, groups))
 
 
 def _backward(args: tuple[Any, ...]) -> int:
     grad_out, x, weight = args[:3]
     stride, groups, mask = args[4], args[9], args[10]
-    grad_copy, x_copy = _copy(grad_out.shape), _copy(x.shape)
-    w_copy = _weight_copy(weight.shape, groups > 1)
-    grad_x = 4 * x.numel() if mask[0] else 0
-    grad_w = 4 * weight.numel() if mask[1] else 0
-    # An expanded gradient, as that of a plain sum is, is made dense first.
-    dense = 0 if grad_out.is_contiguous() else 4 * grad_out.numel()
-    moments: list[int] = []
+    grad_copy, x_copy, w_copy = _copy(grad_out), _copy(x), _weight_copy(weight, groups)
+    grad_x = _bytes(x) if mask[0] else 0
+    grad_w = _bytes(weight) if mask[1] else 0
+    moments: list[Any] = []
     if mask[0]:
-        strided = groups == 1 and max(stride) > 1
+        half = x.dtype == torch.bfloat16 and _depthwise(weight, groups)
+        strided = max(stride) > 1 and (groups == 1 or half)
         # A strided gradient is made plain in two steps, through one more copy.
         moments += [grad_copy + w_copy + x_copy, x_copy + grad_x * (2 if strided else 1)]
     if mask[1]:
-        # Grouped weight gradients of stride 1 read the plain layout; images always do.
-        read = 0 if groups > 1 and max(stride) == 1 else grad_copy
-        read += 0 if (groups > 1 and max(stride) == 1) or x.shape[1] <= _PLAIN_CHANNELS else x_copy
-        moments.append(grad_x + read + 2 * w_copy)
+        # Images are read as they are, and so is all where a group does not fill a block.
+        narrow = _narrow(weight, groups)
+        read = 0 if narrow else grad_copy
+        read += 0 if narrow or x.shape[1] <= _PLAIN_CHANNELS else x_copy
+        # Threads sum up gradients of their own.
+        sums = w_copy if torch.get_num_threads() > 1 else 0
+        if x.dtype == torch.bfloat16:
+            pointwise = prod(weight.shape[2:]) == 1
+            sums = 0 if narrow or pointwise or _depthwise(weight, groups) else _transposed(args)
+        moments += [grad_x + read + w_copy + sums, grad_x + w_copy + grad_w]
     beside = 0
     for moment in moments:
         beside = most(beside, moment - grad_x - grad_w)
-    return dense + beside
+    return whole(_dense(grad_out) + beside)
+
+
+def _backward_last(args: tuple[Any, ...]) -> int:
+    grad_out, x, weight = args[:3]
+    groups, mask = args[9], args[10]
+    dense = _dense(grad_out) + (0 if _is_last(x) else _bytes(x))
+    grad_w = _bytes(weight) if mask[1] else 0
+    beside = _weight_copy(weight, groups) - grad_w if mask[0] else 0
+    if mask[1]:
+        narrow = _narrow(weight, groups)
+        copy = _weight_copy(weight, groups, each=narrow)
+        half = x.dtype == torch.bfloat16 and (narrow or not _depthwise(weight, groups))
+        scratch = _transposed(args) if half else 0
+        # The gradient is made plain in two steps; the second is the one that is returned.
+        beside = most(beside, copy + most(grad_w, scratch - grad_w))
+    return whole(dense + beside)
+
+
+def _transposed(args: tuple[Any, ...]) -> Any:
+    """Bytes of one image and its gradient with channels rounded up to blocks, as bfloat16's weight
+    gradient reads them, and of the sums in float32. Where groups fill their blocks, threads work on
+    images of their own."""
+    grad_out, x, weight = args[:3]
+    stride, padding, groups = args[4], args[5], args[9]
+    width = x.shape[-1] if weight.shape[-1] == 1 else (x.shape[-1] + padding[-1] + 2) // 2 * 2
+    read = groups * _up(weight.shape[1]) * prod(x.shape[2:-1]) * width
+    read += groups * _up(weight.shape[0] // groups) * prod(grad_out.shape[2:])
+    size = 2 * read + 2 * _weight_copy(weight, groups, each=True)
+    if _narrow(weight, groups) or max(stride) > 1:
+        return size
+    threads, images = torch.get_num_threads(), x.shape[0]
+    return size * (min(threads, images) if isinstance(images, int) else threads)

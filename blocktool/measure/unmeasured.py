@@ -1,0 +1,52 @@
+"""Cases that were cut short, or not begun. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from blocktool.analysis.sampling import latency, precision
+from blocktool.measure.answers import blank
+from blocktool.measure.request import CaseSpec
+from blocktool.results.profile import ProfileCase
+
+_FEWEST = 3
+"""Samples of a case that did not come to its end, from which on they are shown."""
+_WHY = {
+    "out-of-memory": "ran out of memory",
+    "killed": "was killed",
+    "timeout": "ran out of time",
+}
+"""After what a larger batch has no hope."""
+
+
+def with_samples(case: ProfileCase, samples: Sequence[float]) -> ProfileCase:
+    """A case that was cut short, with the samples that it had taken."""
+    if len(samples) < _FEWEST:
+        return case
+    made = latency(samples, 1)
+    return replace(case, latency_ms=made, precision=precision(samples))
+
+
+def hopeless(spec: CaseSpec, cases: Sequence[ProfileCase]) -> ProfileCase | None:
+    """The case, skipped, where a smaller batch of its kind has run out of memory or time."""
+    for case in cases:
+        alike = (case.dtype, case.mode, case.variant, case.amp) == (
+            spec.dtype,
+            spec.mode,
+            spec.variant,
+            spec.amp,
+        )
+        smaller = (case.batch or 0) <= (spec.batch or 0) and all(
+            tuple(a.shape[1:]) == tuple(b.shape[1:])
+            for a, b in zip(case.inputs, spec.inputs, strict=True)
+        )
+        if alike and smaller and case.kind in _WHY:
+            why = _WHY[case.kind]
+            return replace(
+                blank(spec),
+                outcome="skipped",
+                kind="hopeless",
+                reason=f"batch {case.batch} {why}",
+            )
+    return None
