@@ -131,6 +131,7 @@ def stated_ceilings(name: str) -> Ceilings:
         source="datasheet",
         memory_bytes=stated.gigabytes * 10**9,
         efficiency=dict(EFFICIENCY),
+        kind="cuda",
     )
     return _with_tf32(ceilings, key) if tf32 else ceilings
 

@@ -8,6 +8,7 @@ See :mod:`blocktool.results.roofline`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import get_args
 
 from blocktool.analysis.summary import ancestors
@@ -24,6 +25,7 @@ OPTIMIZER = "(optimizer)"
 
 _ALMOST_FREE = frozenset({"view", "bookkeeping"})
 _INTEGERS = frozenset({"int8", "uint8", "qint8", "quint8"})
+_FLOAT32 = frozenset({"float32", "tf32"})
 _INSTEAD = {"float16": "bfloat16", "bfloat16": "float16"}
 
 
@@ -103,11 +105,31 @@ def module_rooflines(
     return {path: times.roofline(measured_ms.get(path)) for path, times in by_path.items()}
 
 
+def under_autocast(ceilings: Ceilings, dtype: str) -> Ceilings:
+    """The limits under autocast to ``dtype``: float32 contractions run at its rate, which a trace
+    does not show. Where neither it nor the other half precision has one, they stay as they are.
+    """
+    name = _known(dtype, ceilings) if ceilings.gflops else ""
+    if name not in (dtype, _INSTEAD.get(dtype)):
+        return ceilings
+    rate = ceilings.gflops[name]
+    return replace(ceilings, gflops={**ceilings.gflops, "float32": rate, "tf32": rate})
+
+
 def ceiling_notes(
-    ops: Iterable[OpRecord], ceilings: Ceilings, dtype: str = "float32"
+    ops: Iterable[OpRecord],
+    ceilings: Ceilings,
+    dtype: str = "float32",
+    *,
+    autocast: str | None = None,
 ) -> tuple[str, ...]:
-    """What must be said of the limits: for which dtypes that of another one was taken."""
+    """What must be said of the limits: for which dtypes that of another one was taken.
+
+    ``ceilings`` are those of the device, also where they are changed for ``autocast``.
+    """
     wanted = {_key(op, ceilings, dtype) for op in ops if op.macs}
+    if autocast is not None and wanted & _FLOAT32:
+        wanted = wanted - _FLOAT32 | {autocast}
     missing = sorted(wanted - ceilings.gflops.keys())
     if missing and not ceilings.gflops:
         return (f"no limit of arithmetic is known for {ceilings.device}: none is applied",)

@@ -12,6 +12,7 @@ from blocktool.cli import profile_options as own
 from blocktool.cli.errors import FAILED, INTERRUPTED, note, say_error, warn
 from blocktool.cli.options import at_least, chosen, color_choice
 from blocktool.cli.progress import Bar
+from blocktool.cli.signals import ends_interrupt
 from blocktool.cli.terminal import choose_color, fitted
 from blocktool.errors import UsageError
 from blocktool.render.view import TIME_KEYS, View
@@ -63,13 +64,22 @@ def profile(
     """Tell how a module runs: latency, throughput, memory, and how far from the machine's limits.
 
     Every case runs in a worker process; what goes wrong in one is its outcome. Exit code 1 if a
-    case failed, 2 if none could be measured.
+    case failed, 2 if none could be measured or predicted.
     """
     choose_color(color_choice(color))
     from blocktool.render.formats import choose_format, renderer
     from blocktool.render.output import destination
 
     kind = choose_format("profile", format, output)
+    if assume is not None:
+        own.check_assumed(
+            {
+                "--find-max-batch": find_max_batch,
+                "--per-module": per_module,
+                "--trace-file": trace_file,
+                "the format speedscope": kind == "speedscope",
+            }
+        )
     place = destination(output, force=force)
     view = View(
         depth=at_least("--depth", depth, 0),
@@ -100,10 +110,13 @@ def profile(
         memory_limit=memory_limit,
     )
     shown = _Shown(place, renderer("profile", kind), fitted(view, to_file=place.path is not None))
-    report = _measured(request, rule, limit or None, shown, quiet=quiet, verbose=verbose or debug)
+    with ends_interrupt() as ended:
+        report = _measured(
+            request, rule, limit or None, shown, quiet=quiet, verbose=verbose or debug
+        )
     shown.write(report)
     _conclude(report, place, shown=kind == "table" and place.path is None, quiet=quiet)
-    _exit(report)
+    _exit(report, INTERRUPTED if ended.number is None else 128 + ended.number)
 
 
 @dataclass(frozen=True)
@@ -203,16 +216,15 @@ def _conclude(report: Profile, place: Destination, *, shown: bool, quiet: bool) 
         note(f"wrote {place.path}")
 
 
-def _exit(report: Profile) -> None:
+def _exit(report: Profile, interrupted: int) -> None:
     if report.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(interrupted)
     failed = [case for case in report.cases if case.outcome == "failed"]
-    passed = [case for case in report.cases if case.outcome == "passed"]
-    if report.assumed is not None and any(case.roofline for case in report.cases):
-        return
-    if not passed and report.max_batch is None:
+    done = [case for case in report.cases if case.outcome == "passed" or case.kind == "predicted"]
+    if not done and report.max_batch is None:
         first = failed[0] if failed else report.cases[0]
-        say_error(f"nothing could be measured: {first.reason}", None, first.details)
+        what = "measured" if report.assumed is None else "predicted"
+        say_error(f"nothing could be {what}: {first.reason}", None, first.details)
         raise typer.Exit(FAILED)
     if failed:
         raise typer.Exit(1)

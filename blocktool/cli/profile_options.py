@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, get_args
 
 from blocktool.cli.options import OUTPUT, SHOWN, option
@@ -189,6 +189,16 @@ Format = Annotated[
         "of --output implies, else table.",
     ),
 ]
+
+
+def check_assumed(given: Mapping[str, object]) -> None:
+    """UsageError for an option, by its name, that ``--assume`` cannot serve and that was given."""
+    for name, value in given.items():
+        if value:
+            raise UsageError(
+                f"--assume runs nothing, and {name} needs a run",
+                hint=f"leave out {name} or --assume",
+            )
 
 
 def seconds(name: str, text: str) -> float:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
 
@@ -25,15 +25,22 @@ from blocktool.measure.subject import Subject, tensors_in, tensors_of
 from blocktool.measure.timing import timed
 from blocktool.measure.trace_file import write_trace
 from blocktool.measure.watch import Watch
-from blocktool.results.profile import MemoryUse, ProfileCase, VariantError
+from blocktool.results.profile import MemoryUse, ModuleTimes, ProfileCase, VariantError
 from blocktool.results.roofline import Ceilings
+from blocktool.trace.limits import one_line
 from blocktool.trace.tracer import torch_dtype
 
 if TYPE_CHECKING:
     from blocktool.measure.accuracy import References
 
-Tell = Callable[[str, Sequence[float]], None]
-"""Hears what is being done, and the samples taken so far, in ms."""
+ResultT = TypeVar("ResultT")
+
+
+class Tell(Protocol):
+    """Hears what is being done, with the samples so far, in ms, and how many calls each is of."""
+
+    def __call__(self, doing: str, samples: Sequence[float] = (), calls: int = 1) -> None:
+        """Say it."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +86,11 @@ class CaseRun:
                     step,
                     clock_for(settings.device, settings.rule.cold_cache),
                     settings.rule,
-                    lambda samples: tell("measuring", samples),
+                    lambda samples, calls: tell("measuring", samples, calls),
                 )
-            tell("memory", timing.latency.samples)
-            memory = self._memory(ready, step)
+            taken = (timing.latency.samples, timing.latency.calls_per_sample)
+            tell("memory", *taken)
+            memory = self._kept("memory", lambda: self._memory(ready, step))
         case = replace(
             blank(spec),
             latency_ms=timing.latency,
@@ -91,17 +99,28 @@ class CaseRun:
             warmup=timing.warmup,
             memory=memory,
             peak_bytes=None if memory is None else memory.peak_bytes,
-            error=self._error(ready),
+            error=self._kept("error", lambda: self._error(ready)),
         )
         static = Static(self._subject, spec, ready, settings.device, settings.optimizer)
         case = static.joined(case, settings.ceilings)
-        case = self._by_module(case, ready, step, static, tell)
+        with scope(spec.mode):
+            if settings.trace_file is not None:
+                tell("trace file", *taken)
+                path = Path(settings.trace_file)
+                self._kept("trace file", lambda: write_trace(step, path))
+            if settings.per_module:
+                tell("by module", *taken)
+                times = self._kept(
+                    "times by module", lambda: self._by_module(case, ready, step, static)
+                )
+                case = replace(case, modules=times)
         seconds = time.perf_counter() - started
         notes = (*ready.notes, *static.notes, *self._notes)
         return Measured(replace(case, seconds=seconds, notes=notes), watch.watched)
 
     def memory(self) -> MemoryUse | None:
         """What one run needs, without timing it."""
+        gc.collect()
         ready = self._changed()
         step = self._step(ready)
         with scope(self._spec.mode):
@@ -143,17 +162,23 @@ class CaseRun:
         return error
 
     def _by_module(
-        self, case: ProfileCase, ready: Changed, step: Step, static: Static, tell: Tell
-    ) -> ProfileCase:
-        settings = self._settings
-        assert case.latency_ms is not None
-        with scope(case.mode):
-            if settings.trace_file is not None:
-                tell("trace file", case.latency_ms.samples)
-                write_trace(step, Path(settings.trace_file))
-            if not settings.per_module or static.own is None:
-                return case
-            tell("by module", case.latency_ms.samples)
-            whole = case.latency_ms.p50
-            times = module_times(ready.module, step, whole, summarize_trace(static.own))
-        return replace(case, modules=static.with_rooflines(times, settings.ceilings))
+        self, case: ProfileCase, ready: Changed, step: Step, static: Static
+    ) -> ModuleTimes | None:
+        """None, with a note, where there is no record that says what each module does."""
+        record = static.own or static.eager
+        if record is None or case.latency_ms is None:
+            self._notes.append("times by module: none, since the module cannot be traced")
+            return None
+        whole = case.latency_ms.p50
+        times = module_times(ready.module, step, whole, summarize_trace(record))
+        return static.with_rooflines(times, self._settings.ceilings)
+
+    def _kept(self, what: str, run: Callable[[], ResultT]) -> ResultT | None:
+        """What ``run`` gives. What goes wrong after the timing is a note; the times are kept."""
+        try:
+            return run()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._notes.append(f"{what}: {one_line(error)}")
+            return None

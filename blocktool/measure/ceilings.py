@@ -76,6 +76,7 @@ def measured_ceilings(
         overhead_us=overhead,
         source="measured",
         memory_bytes=_memory(device),
+        kind="cuda" if device.type == "cuda" else "cpu",
     )
 
 

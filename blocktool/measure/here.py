@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -133,7 +134,12 @@ def _measured(subject: Subject, request: Request, rule: Rule) -> Profile:
     watched: dict[int, Watched] = {}
     for spec in specs:
         run = CaseRun(subject, spec, settings, references)
-        measured = guarded(subject, spec, lambda run=run: run.measured(lambda *_: None))  # type: ignore[misc]
+        measured = guarded(
+            subject,
+            spec,
+            partial(run.measured, _tell_nobody),
+            passing=(KeyboardInterrupt,),
+        )
         if measured.watched is not None:
             watched[spec.index] = measured.watched
         report = replace(report, cases=(*report.cases, measured.case))
@@ -142,6 +148,10 @@ def _measured(subject: Subject, request: Request, rule: Rule) -> Profile:
         error = ModuleError if first.kind == "error" else InputError
         raise error(f"{subject.name}: {first.reason}", details=first.details)
     return concluded(report, watched, time.perf_counter() - started)
+
+
+def _tell_nobody(doing: str, samples: Sequence[float] = (), calls: int = 1) -> None:
+    pass
 
 
 @contextmanager

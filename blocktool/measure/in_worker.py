@@ -26,6 +26,7 @@ from blocktool.processes import die_with_the_parent
 
 PROGRESS = "progress"
 _CRASH = "crash"
+_PID = "pid"
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
 _FRAMES = 5
 
@@ -44,6 +45,9 @@ def begin(scratch: Path, verbose: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_the_parent()
     _let_go_of_the_server()
+    if hasattr(os, "setpgid"):  # what the user's code starts is killed with its worker
+        os.setpgid(0, 0)
+    (scratch / _PID).write_text(str(os.getpid()))
     sys.stdout.flush()
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -83,7 +87,7 @@ def run(module: str, name: str, *args: Any) -> Any:
         return getattr(import_module(module), name)(*args)
     except BlocktoolError:
         raise
-    except Exception as error:
+    except BaseException as error:  # a KeyboardInterrupt here is the user's code's own
         from blocktool.targets.user_code import describe_exception
 
         told = WorkerError(describe_exception(error))
@@ -91,13 +95,13 @@ def run(module: str, name: str, *args: Any) -> Any:
         raise told from None
 
 
-def tell(doing: str, samples: Sequence[float]) -> None:
-    """Say what is being done, with the samples taken so far, in ms."""
+def tell(doing: str, samples: Sequence[float] = (), calls: int = 1) -> None:
+    """Say what is being done, with the samples taken so far, in ms, each of so many calls."""
     if _scratch is None:
         return
     temporary = _scratch / f"{PROGRESS}.new"
     with suppress(OSError):
-        temporary.write_bytes(pickle.dumps((doing, tuple(samples))))
+        temporary.write_bytes(pickle.dumps((doing, tuple(samples), calls)))
         temporary.replace(_scratch / PROGRESS)
 
 
@@ -105,6 +109,14 @@ def forget(scratch: Path) -> None:
     """Drop what an earlier call has said."""
     with suppress(OSError):
         (scratch / PROGRESS).unlink()
+
+
+def end_group(scratch: Path) -> None:
+    """Kill what a worker that is gone has left running."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.killpg(int((scratch / _PID).read_text()), signal.SIGKILL)
+    with suppress(OSError):
+        (scratch / _PID).unlink()
 
 
 def last_words(scratch: Path) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from blocktool.errors import ModuleError, TraceError, UsageError
 from blocktool.measure.max_batch import find_max_batch
 from blocktool.measure.request import CaseSpec, Request
+from blocktool.measure.variant_names import BASELINE
 from blocktool.measure.workers import WorkerLostError
 from blocktool.results.profile import MaxBatch, TriedBatch
 from blocktool.targets.inputs import with_batch
@@ -22,8 +23,10 @@ def largest_batch(
     ``call(name, *args)`` calls a function of the worker. Raises UsageError where there is more than
     one kind, or no batch to vary, and what the module raises at every batch.
     """
-    base = specs[0]
-    if base.batch is None or len({(s.dtype, s.mode, s.variant, s.amp) for s in specs}) > 1:
+    # Eager stands beside every variant, as what it is compared with.
+    asked = [spec for spec in specs if spec.variant != BASELINE] or list(specs)
+    base = asked[0]
+    if base.batch is None or len({(s.dtype, s.mode, s.variant, s.amp) for s in asked}) > 1:
         raise UsageError(
             "--find-max-batch takes one dtype, mode and variant, and an input with a batch",
             hint="call it once for each",

@@ -18,8 +18,15 @@ from blocktool.trace.failures import forward_error
 from blocktool.trace.limits import one_line
 
 
-def guarded(subject: Subject, spec: CaseSpec, run: Callable[[], Measured]) -> Measured:
-    """What ``run`` gives, or the case as it failed. An interrupt comes through."""
+def guarded(
+    subject: Subject,
+    spec: CaseSpec,
+    run: Callable[[], Measured],
+    *,
+    passing: tuple[type[BaseException], ...] = (),
+) -> Measured:
+    """What ``run`` gives, or the case as it failed; exceptions of ``passing`` come through: an
+    interrupt, where this is the process that is interrupted."""
     started = time.perf_counter()
     spoiled = False
     try:
@@ -27,7 +34,9 @@ def guarded(subject: Subject, spec: CaseSpec, run: Callable[[], Measured]) -> Me
             return run()
     except Unavailable as error:
         case = replace(blank(spec), outcome="skipped", kind="unavailable", reason=str(error))
-    except (Exception, SystemExit) as error:
+    except passing:
+        raise
+    except BaseException as error:
         case = _failed(subject, spec, error)
         # After such an error a GPU answers nothing any more in this process.
         spoiled = "CUDA error" in (case.reason or "")

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from blocktool.errors import TargetError
+from blocktool.errors import BlocktoolError, TargetError
 from blocktool.measure.answers import Measured, Prepared, blank
 from blocktool.measure.assumed import description
 from blocktool.measure.conclusions import concluded
+from blocktool.measure.in_worker import WorkerError
 from blocktool.measure.largest import at_batch, largest_batch
 from blocktool.measure.request import CaseSpec, Request, Rule
 from blocktool.measure.unmeasured import hopeless, with_samples
@@ -24,6 +25,7 @@ from blocktool.results.profile import Profile, ProfileCase, Protocol
 from blocktool.results.watched import Watched
 
 _WORKER, _PRELOAD = "blocktool.measure.worker", "blocktool.measure.preload"
+_PREPARING = ("prepare", "ceilings", "memory_limit", "predicted_peak")
 _PREPARING_SECONDS = 120.0
 """At least so much time has what comes before the cases: imports, the building of a module."""
 
@@ -94,12 +96,12 @@ class _Runner:
         """Resolve the target and list the cases."""
         try:
             prepared: Prepared = self._call("prepare", self._request)
-        except WorkerLostError as error:
+        except (WorkerError, WorkerLostError) as error:
             raise TargetError(
-                f"{self._request.target} cannot be prepared: {error.reason}",
-                hint="import and build it in a Python of its own to see why",
-                details=error.details,
-            ) from None
+                f"{self._request.target} cannot be prepared: {error}",
+                hint="import and build it in a Python of its own to see why; --debug shows more",
+                details=getattr(error, "details", ()),
+            ) from error
         self._specs = prepared.cases
         self.profile = Profile(
             target=prepared.name,
@@ -127,8 +129,8 @@ class _Runner:
         self._workers.stop()  # its malloc has been told to give memory back at once: see limited()
         self.profile = replace(self.profile, max_batch=found)
         if not self._request.batches:
-            base = self._specs[0]
-            self._specs = (at_batch(base, found.batch),) if found.batch else ()
+            largest = [at_batch(spec, found.batch) for spec in self._specs if found.batch]
+            self._specs = tuple(largest)
 
     def measure(self) -> None:
         """All cases, one after another."""
@@ -152,7 +154,7 @@ class _Runner:
             case = replace(
                 blank(running), outcome="skipped", kind="interrupted", reason="interrupted"
             )
-            self._add(with_samples(case, said.samples))
+            self._add(with_samples(case, said.samples, said.calls))
         for spec in self._specs[len(self.profile.cases) :]:
             self._add(
                 replace(blank(spec), outcome="skipped", kind="interrupted", reason="interrupted")
@@ -167,8 +169,8 @@ class _Runner:
         dtypes = computed_dtypes(self._specs)
         try:
             ceilings = self._call("ceilings", self._request, dtypes)
-        except WorkerLostError as error:
-            note = f"the limits of this machine could not be measured: {error.reason}"
+        except (BlocktoolError, WorkerError, WorkerLostError) as error:
+            note = f"the limits of this machine could not be measured: {error}"
             self.profile = replace(self.profile, notes=(*self.profile.notes, note))
             return
         self.profile = replace(self.profile, ceilings=ceilings)
@@ -178,7 +180,7 @@ class _Runner:
         limits = self.profile.ceilings
         try:
             measured: Measured = (
-                self._call("measure", self._request, spec, self._rule, limits)
+                self._call("measure", self._request, spec, self._rule, limits, self._trace_wanted())
                 if self._assumed is None
                 else self._call("predict", self._request, spec, limits)
             )
@@ -191,18 +193,28 @@ class _Runner:
                 details=error.details,
                 seconds=time.perf_counter() - began,
             )
-            return with_samples(case, self._workers.progress().samples)
+            return self._with_samples(case)
         if measured.spoiled:
             self._workers.stop()
         if measured.watched is not None:
             self._watched[spec.index] = measured.watched
-        return measured.case
+        case = measured.case
+        return self._with_samples(case) if case.outcome == "failed" else case
+
+    def _trace_wanted(self) -> bool:
+        """The trace file is of the first case that passes."""
+        asked = self._request.trace_file is not None
+        return asked and not any(case.outcome == "passed" for case in self.profile.cases)
+
+    def _with_samples(self, case: ProfileCase) -> ProfileCase:
+        said = self._workers.progress()
+        return with_samples(case, said.samples, said.calls)
 
     def _call(self, name: str, *args: Any) -> Any:
         done, total = len(self.profile.cases) if self._specs else 0, len(self._specs)
         hear = partial(self._listener.progress, done, total, self._running)
         timeout = self._timeout
-        if timeout is not None and self._running is None:
+        if timeout is not None and name in _PREPARING:
             timeout = max(timeout, _PREPARING_SECONDS)
         return self._workers.call(name, *args, timeout=timeout, meanwhile=hear)
 

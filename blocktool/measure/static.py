@@ -7,7 +7,12 @@ from dataclasses import replace
 import torch
 
 from blocktool.analysis.memory import forward_part, peak_memory
-from blocktool.analysis.roofline import ceiling_notes, module_rooflines, roofline
+from blocktool.analysis.roofline import (
+    ceiling_notes,
+    module_rooflines,
+    roofline,
+    under_autocast,
+)
 from blocktool.errors import BlocktoolError
 from blocktool.measure.changed import Changed
 from blocktool.measure.request import CaseSpec
@@ -35,6 +40,7 @@ class Static:
     ) -> None:
         self._spec = spec
         self._ready = ready
+        self._autocast = None if ready.autocast is None else dtype_name(ready.autocast)
         self._attention = "cuda" if device.type == "cuda" else "cpu"
         self._optimizer = optimizer
         self.notes: list[str] = []
@@ -59,13 +65,13 @@ class Static:
                 case = replace(case, gflops=2 * macs / latency / 1e6, gbps=moved / latency / 1e6)
         if self.own is None:
             return case
-        if self._ready.autocast is None:  # whose casts a trace without data does not make
+        if self._autocast is None:  # whose casts a trace without data does not make
             peak = peak_memory(self.own)
             case = replace(case, predicted_memory=peak, predicted_peak_bytes=peak.peak_live_bytes)
         if ceilings is None:
             return case
         limits = self._limits(ceilings)
-        self.notes += ceiling_notes(self.own.ops, limits, case.dtype)
+        self.notes += ceiling_notes(self.own.ops, ceilings, case.dtype, autocast=self._autocast)
         return replace(case, roofline=roofline(self.own.ops, limits, latency, case.dtype))
 
     def with_rooflines(self, times: ModuleTimes, ceilings: Ceilings | None) -> ModuleTimes:
@@ -79,14 +85,7 @@ class Static:
         return replace(times, rows=rows)
 
     def _limits(self, ceilings: Ceilings) -> Ceilings:
-        """Under autocast contractions run at the rate of its dtype, which a trace does not show."""
-        if self._ready.autocast is None:
-            return ceilings
-        name = dtype_name(self._ready.autocast)
-        rate = ceilings.gflops.get(name)
-        if rate is None:
-            return ceilings
-        return replace(ceilings, gflops={**ceilings.gflops, "float32": rate, "tf32": rate})
+        return ceilings if self._autocast is None else under_autocast(ceilings, self._autocast)
 
     def _of_eager(self, subject: Subject) -> OpTrace:
         spec = self._spec

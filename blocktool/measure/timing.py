@@ -15,8 +15,9 @@ from blocktool.measure.request import Rule
 from blocktool.measure.step import Step
 from blocktool.results.profile import Latency, PhaseLatency, Warmup
 
-Tell = Callable[[Sequence[float]], None]
-"""Hears the samples taken so far, in ms and in order, a few times a second."""
+Tell = Callable[[Sequence[float], int], None]
+"""Hears the samples taken so far, in ms and in order, and how many calls each is of: a few times a
+second, and at the end also where a call raised."""
 
 _LEAST_SAMPLES = 3
 _MOST_SAMPLES = 10_000
@@ -61,7 +62,12 @@ def timed(
     with collector_paused():
         samples = _Samples(step)
         warmup = _warm_up(step, clock, rule, samples, now)
-        _sample(step, clock, rule, samples, tell, now)
+        try:
+            _sample(step, clock, rule, samples, tell, now)
+        except BaseException:
+            if tell is not None:
+                tell(samples.totals_ms(), samples.calls)
+            raise
     totals = samples.totals_ms()
     return Timing(
         warmup=warmup,
@@ -182,7 +188,7 @@ def _sample(
                 return
             samples.pair()
         if tell is not None and now() - told >= _TELL_SECONDS:
-            tell(samples.totals_ms())
+            tell(samples.totals_ms(), samples.calls)
             told = now()
 
 

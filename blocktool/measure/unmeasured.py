@@ -20,11 +20,11 @@ _WHY = {
 """After what a larger batch has no hope."""
 
 
-def with_samples(case: ProfileCase, samples: Sequence[float]) -> ProfileCase:
-    """A case that was cut short, with the samples that it had taken."""
+def with_samples(case: ProfileCase, samples: Sequence[float], calls: int) -> ProfileCase:
+    """A case that was cut short, with the samples of so many calls each that it had taken."""
     if len(samples) < _FEWEST:
         return case
-    made = latency(samples, 1)
+    made = latency(samples, calls)
     return replace(case, latency_ms=made, precision=precision(samples))
 
 

@@ -27,12 +27,16 @@ VARIANTS: dict[str, str] = {
 }
 """Each name and what it does, in the order in which they are applied and written."""
 
-_DTYPES = {
+DTYPES = {
     "bf16": "bfloat16",
     "fp16": "float16",
     "amp-bf16": "bfloat16",
     "amp-fp16": "float16",
 }
+"""The dtypes of those that compute in another one."""
+
+CASTS = ("bf16", "fp16")
+"""Those that convert the module and its inputs, where the others run under autocast."""
 
 ALL = (
     BASELINE,
@@ -110,7 +114,7 @@ def computed_dtypes(cases: Iterable[CaseSpec]) -> tuple[str, ...]:
     """The dtypes in which the contractions of these cases run, each once."""
     found: dict[str, None] = {}
     for case in cases:
-        low = [_DTYPES[name] for name in parts(case.variant) if name in _DTYPES]
+        low = [DTYPES[name] for name in parts(case.variant) if name in DTYPES]
         found.setdefault(low[0] if low else case.dtype)
     return tuple(found)
 

@@ -6,17 +6,15 @@ This module is what the server process imports before any worker is forked from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
 
-from blocktool.analysis.memory import forward_part, peak_memory
-from blocktool.analysis.roofline import ceiling_notes, roofline
+from blocktool.analysis.memory import peak_memory
 from blocktool.errors import UsageError
 from blocktool.measure import in_worker
-from blocktool.measure.answers import Measured, Prepared, blank
+from blocktool.measure.answers import Measured, Prepared
 from blocktool.measure.case import CaseRun, Settings
 from blocktool.measure.ceilings import measured_ceilings
 from blocktool.measure.devices import chosen_device
@@ -24,12 +22,12 @@ from blocktool.measure.machine import machine
 from blocktool.measure.memory_limits import free_memory, limited, out_of_memory
 from blocktool.measure.outcomes import guarded
 from blocktool.measure.plan import cases_of
+from blocktool.measure.predicting import predicted_case, record_of
 from blocktool.measure.request import CaseSpec, Request, Rule
 from blocktool.measure.subject import Subject, subject_of
 from blocktool.results.profile import TriedBatch
 from blocktool.results.roofline import Ceilings
 from blocktool.results.specs import TensorSpec
-from blocktool.results.trace import OpTrace
 from blocktool.targets.loading import user_code_running
 from blocktool.targets.resolve import resolve
 from blocktool.trace.environment import environment
@@ -88,7 +86,9 @@ def ceilings(request: Request, dtypes: Sequence[str]) -> Ceilings:
     return measured_ceilings(_device(request), dtypes)
 
 
-def measure(request: Request, spec: CaseSpec, rule: Rule, limits: Ceilings | None) -> Measured:
+def measure(
+    request: Request, spec: CaseSpec, rule: Rule, limits: Ceilings | None, trace_wanted: bool
+) -> Measured:
     """Measure one case. What goes wrong in it is its outcome, and no exception."""
     settings = Settings(
         _device(request),
@@ -96,7 +96,7 @@ def measure(request: Request, spec: CaseSpec, rule: Rule, limits: Ceilings | Non
         request.optimizer,
         limits,
         request.per_module,
-        request.trace_file if spec.index == 0 else None,
+        request.trace_file if trace_wanted else None,
     )
     subject = _subject(request)
     run = CaseRun(subject, spec, settings, _references(request))
@@ -106,37 +106,17 @@ def measure(request: Request, spec: CaseSpec, rule: Rule, limits: Ceilings | Non
 def predict(request: Request, spec: CaseSpec, limits: Ceilings) -> Measured:
     """What the case would take on a device of these limits; nothing is run."""
     subject = _subject(request)
-
-    def predicted() -> Measured:
-        record = _trace(request, spec)
-        line = roofline(record.ops, limits, None, spec.dtype)
-        peak = peak_memory(record)
-        case = replace(
-            blank(spec),
-            outcome="skipped",
-            kind="predicted",
-            reason=f"predicted for {limits.device}, not run",
-            macs=sum(op.macs for op in record.ops),
-            moved_bytes=sum(op.read_bytes + op.written_bytes for op in record.ops),
-            roofline=line,
-            predicted_memory=peak,
-            predicted_peak_bytes=peak.peak_live_bytes,
-            throughput=_per_second(spec.batch, line.predicted_ms),
-            notes=ceiling_notes(record.ops, limits, spec.dtype),
-        )
-        return Measured(case)
-
-    return guarded(subject, spec, predicted)
-
-
-def _per_second(batch: int | None, ms: float) -> float | None:
-    return 1e3 * batch / ms if batch is not None and ms > 0 else None
+    return guarded(
+        subject, spec, lambda: Measured(predicted_case(subject, spec, limits, request.optimizer))
+    )
 
 
 def predicted_peak(request: Request, spec: CaseSpec) -> int:
     """Predicted peak live bytes of the eager module."""
     in_worker.tell(f"predicting the memory of batch {spec.batch}", ())
-    return peak_memory(_trace(request, spec)).peak_live_bytes
+    attention = "cuda" if _device(request).type == "cuda" else "cpu"
+    record = record_of(_subject(request), spec, request.optimizer, attention)
+    return peak_memory(record).peak_live_bytes
 
 
 def memory_limit(request: Request) -> tuple[int, str]:
@@ -168,7 +148,7 @@ def try_batch(request: Request, spec: CaseSpec, limit_bytes: int) -> TriedBatch:
     try:
         with user_code_running(), limited(device, limit_bytes):
             memory = run.memory()
-    except Exception as error:
+    except BaseException as error:
         if not out_of_memory(error):
             given = _subject(request).arguments_of(spec.inputs)
             raise forward_error(error, _subject(request).name, None, given) from error
@@ -181,18 +161,6 @@ def try_batch(request: Request, spec: CaseSpec, limit_bytes: int) -> TriedBatch:
             torch.cuda.empty_cache()
     peak = None if memory is None else memory.peak_bytes
     return TriedBatch(batch, peak is None or peak <= limit_bytes, peak, None)
-
-
-def _trace(request: Request, spec: CaseSpec) -> OpTrace:
-    gpu = request.assume is not None or _device(request).type == "cuda"
-    record = _subject(request).traced(
-        None if spec.as_given else spec.inputs,
-        spec.dtype if spec.cast else None,
-        spec.mode,
-        request.optimizer,
-        "cuda" if gpu else "cpu",
-    )
-    return forward_part(record) if spec.mode == "forward" else record
 
 
 @cache

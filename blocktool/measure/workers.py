@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as Expired
 from concurrent.futures import wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
@@ -46,6 +47,8 @@ class Progress:
 
     doing: str = ""
     samples: tuple[float, ...] = ()
+    calls: int = 1
+    """Of which each sample is the mean."""
 
 
 class Workers:
@@ -106,8 +109,13 @@ class Workers:
         try:
             return future.result()
         except ProcessExpired as error:
+            in_worker.end_group(self._scratch)
             raise self._lost(error.exitcode) from None
+        except BrokenProcessPool as error:
+            self.stop()
+            raise WorkerLostError("crash", f"its process cannot be started: {error}") from None
         except Expired:
+            in_worker.end_group(self._scratch)
             reason = f"it took longer than {timeout:g} s" if timeout else "it took too long"
             raise WorkerLostError("timeout", reason, in_worker.last_words(self._scratch)) from None
 
@@ -125,6 +133,7 @@ class Workers:
         if pool is not None:
             pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
+            in_worker.end_group(self._scratch)
 
     def _lost(self, code: int | None) -> WorkerLostError:
         details = in_worker.last_words(self._scratch)

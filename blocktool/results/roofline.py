@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Bound = Literal["compute", "memory", "overhead"]
+DeviceKind = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Ceilings:
     efficiency: dict[str, float] | None = None
     """For predictions: the share of a limit that real operations reach (``"compute"``,
     ``"memory"``), where the description says it."""
+    kind: DeviceKind = "cuda"
+    """Whose attention kernels a prediction assumes."""
 
 
 @dataclass(frozen=True, slots=True)

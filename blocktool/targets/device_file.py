@@ -8,19 +8,20 @@ import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from blocktool.errors import ConfigError, InputError, ReportError
-from blocktool.results.roofline import Ceilings
+from blocktool.results.roofline import Ceilings, DeviceKind
 from blocktool.targets.inputs import parse_dtype
 from blocktool.targets.yaml_file import KeyPath, YamlFile
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _KEYS = (
     *("device", "gflops", "gbps", "overhead_us"),
-    *("memory_gb", "memory_bytes", "efficiency", "source"),
+    *("memory_gb", "memory_bytes", "efficiency", "source", "kind"),
 )
 _SHARES = ("compute", "memory")
+_KINDS: tuple[DeviceKind, ...] = get_args(DeviceKind)
 
 
 def is_device_file(text: str) -> bool:
@@ -33,7 +34,7 @@ def read_device_file(name: str) -> Ceilings:
 
     The keys are those of :class:`~blocktool.results.roofline.Ceilings`: ``gflops`` (by dtype, in
     1e9 FLOPs per second), ``gbps`` (1e9 bytes per second) and ``overhead_us`` must be there;
-    ``memory_gb`` is ``memory_bytes`` in 1e9. A report that ``blocktool profile`` saved as JSON
+    ``memory_gb`` is ``memory_bytes`` in 1e9, and ``kind`` is ``"cuda"`` if left out. A report that ``blocktool profile`` saved as JSON
     gives the limits that it measured.
 
     Raises ConfigError, with file, line and key, for a file that cannot be read or has a value
@@ -55,6 +56,7 @@ def read_device_file(name: str) -> Ceilings:
         source=_text(file, "source", name),
         memory_bytes=None if memory is None else int(memory),
         efficiency=_efficiency(file),
+        kind=_kind(file),
     )
 
 
@@ -66,7 +68,9 @@ def _report(name: str) -> dict[str, Any] | None:
         found = json.loads(Path(name).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return None  # what is wrong is said where the file is read as YAML
-    return found if isinstance(found, dict) and "kind" in found else None
+    if not isinstance(found, dict) or "kind" not in found or found["kind"] in _KINDS:
+        return None  # the kind of a description is that of its device
+    return found
 
 
 def _of_report(name: str, report: dict[str, Any]) -> Ceilings:
@@ -82,8 +86,11 @@ def _of_report(name: str, report: dict[str, Any]) -> Ceilings:
             f"{name}: the report has no limits of its device",
             hint="profile again with them: they are measured unless they are switched off",
         )
+    given = report["ceilings"]
+    if isinstance(given, dict):
+        given = {"kind": _ran_on(report)} | given
     try:
-        found = msgspec.convert(report["ceilings"], Ceilings)
+        found = msgspec.convert(given, Ceilings)
         if not all(rate > 0 for rate in (found.gbps, *found.gflops.values())):
             raise msgspec.ValidationError("a rate is not positive")
     except msgspec.ValidationError as error:
@@ -91,6 +98,13 @@ def _of_report(name: str, report: dict[str, Any]) -> Ceilings:
             f"{name} is damaged: ceilings: {error}", hint="write it again with blocktool profile"
         ) from error
     return found
+
+
+def _ran_on(report: dict[str, Any]) -> DeviceKind:
+    """The kind of device of a report whose limits do not say it."""
+    machine = report.get("machine")
+    device = machine.get("device") if isinstance(machine, dict) else None
+    return "cpu" if isinstance(device, str) and not device.startswith("cuda") else "cuda"
 
 
 def _check_keys(file: YamlFile) -> None:
@@ -144,6 +158,14 @@ def _efficiency(file: YamlFile) -> dict[str, float] | None:
             raise _error(file, path, "must be more than 0 and at most 1", example)
         shares[key] = share
     return shares
+
+
+def _kind(file: YamlFile) -> DeviceKind:
+    text = _text(file, "kind", "cuda")
+    for kind in _KINDS:
+        if text == kind:
+            return kind
+    raise _error(file, ("kind",), f"must be {' or '.join(_KINDS)}, got {text!r}", "cuda is a GPU")
 
 
 def _needed(file: YamlFile, path: KeyPath, unit: str) -> float:

@@ -6,8 +6,8 @@ channels in sixteens (https://uxlfoundation.github.io/oneDNN/dev_guide_understan
 channels-last tensors are read as they are, and only the weight is copied. In a convolutional
 network these copies, and not the tensors that one sees, often decide the peak. The order in which
 they are made and freed was read off torch.profiler's memory events (torch 2.13, AVX-512). Of the
-scratchpads only those that are large enough to matter, and do not depend on how the work is shared
-among threads, are included.
+scratchpads only those that are large enough to matter are included: bfloat16's, some of which there
+are for each of torch's threads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from blocktool.trace.amounts import most, whole
+from blocktool.trace.amounts import least, most, whole
 
 Workspace = Callable[[str, tuple[Any, ...], Any], int]
 
@@ -36,42 +36,32 @@ def no_workspace(op: str, args: tuple[Any, ...], out: Any) -> int:
 def cpu_workspace(op: str, args: tuple[Any, ...], out: Any) -> int:
     """Bytes that a CPU convolution (or its backward) holds at its own peak, without its outputs."""
     if op == "aten.convolution":
-        x, weight, stride, dilation, transposed, groups = (args[i] for i in (0, 1, 3, 5, 6, 8))
-        if not transposed and _by_onednn(x, weight, stride, dilation):
+        x, weight, transposed, groups = (args[i] for i in (0, 1, 6, 8))
+        if not transposed and _by_onednn(x, weight):
             forward = _forward_last if _channels_last(x, weight) else _forward
             return forward(x, weight, out, groups)
     if op == "aten.convolution_backward":
-        x, weight, stride, dilation, transposed = (args[i] for i in (1, 2, 4, 6, 7))
-        if not transposed and _by_onednn(x, weight, stride, dilation):
+        x, weight, transposed = (args[i] for i in (1, 2, 7))
+        if not transposed and _by_onednn(x, weight):
             return _backward_last(args) if _channels_last(x, weight) else _backward(args)
-        return whole(_dense(args[0])) if not transposed and x.dtype == torch.float32 else 0
     return 0
 
 
-def _by_onednn(x: torch.Tensor, weight: torch.Tensor, stride: Any, dilation: Any) -> bool:
-    """Whether ATen hands this convolution to oneDNN (Convolution.cpp), in a layout known here."""
+def _by_onednn(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether ATen hands this convolution to oneDNN (Convolution.cpp), in a layout known here.
+
+    Several threads are taken for granted: a single one computes small batches of 1x1 kernels in
+    float32 without oneDNN, and without copies.
+    """
     if x.dim() not in (3, 4, 5) or not (x.is_contiguous() or _is_last(x)):
         return False
     if x.dtype == torch.bfloat16:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     if x.dtype != torch.float32:
         return False
-    if torch.get_num_threads() == 1 and _plain_product(x, weight, stride, dilation):
-        return False
     grouped = x.shape[1] != weight.shape[1]
     wide = weight.shape[-1] > 3 and weight.shape[-2] > 3
     return grouped or wide or x.shape[0] > 1 or x.numel() > 20480
-
-
-def _plain_product(x: torch.Tensor, weight: torch.Tensor, stride: Any, dilation: Any) -> bool:
-    """Whether one thread alone computes this as a matrix product, without oneDNN.
-
-    Of a symbolic batch the usual answer: to ask would make a formula for small batches alone.
-    """
-    pointwise = weight.shape[-1] == 1 and weight.shape[-2] == 1
-    if not pointwise or max(stride) > 1 or max(dilation) > 1:
-        return False
-    return isinstance(x.shape[0], int) and x.shape[0] < 16
 
 
 def _is_last(x: torch.Tensor) -> bool:
@@ -166,7 +156,7 @@ def _backward(args: tuple[Any, ...]) -> int:
         read = 0 if narrow else grad_copy
         read += 0 if narrow or x.shape[1] <= _PLAIN_CHANNELS else x_copy
         # Threads sum up gradients of their own.
-        sums = w_copy if torch.get_num_threads() > 1 else 0
+        sums = w_copy
         if x.dtype == torch.bfloat16:
             pointwise = prod(weight.shape[2:]) == 1
             sums = 0 if narrow or pointwise or _depthwise(weight, groups) else _transposed(args)
@@ -205,5 +195,4 @@ def _transposed(args: tuple[Any, ...]) -> Any:
     size = 2 * read + 2 * _weight_copy(weight, groups, each=True)
     if _narrow(weight, groups) or max(stride) > 1:
         return size
-    threads, images = torch.get_num_threads(), x.shape[0]
-    return size * (min(threads, images) if isinstance(images, int) else threads)
+    return size * least(x.shape[0], torch.get_num_threads())

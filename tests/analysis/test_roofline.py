@@ -14,6 +14,7 @@ from blocktool.analysis.roofline import (
     ceiling_notes,
     module_rooflines,
     roofline,
+    under_autocast,
 )
 from blocktool.results.roofline import Ceilings
 from blocktool.results.trace import OpKind, OpRecord, Phase, TensorRef
@@ -143,6 +144,28 @@ def test_convolutions_use_tf32_where_products_do_not() -> None:
     half = op(4_000_000, name="aten.convolution", dtype="bfloat16")
     assert roofline([half], ceilings, None).compute_ms == pytest.approx(0.0005)
     assert ceiling_notes([*both, half], ceilings) == ()
+
+
+def test_under_autocast_float32_runs_at_its_rate() -> None:
+    ceilings = replace(CEILINGS, gflops={"float64": 500.0, "float32": 1000.0, "bfloat16": 4000.0})
+    work = [op(4_000_000), op(4_000_000, name="aten.convolution"), op(4_000_000, dtype="float64")]
+    place = roofline(work, under_autocast(ceilings, "bfloat16"), None)
+    assert place.compute_ms == pytest.approx(0.002 + 0.002 + 0.016)
+    assert ceiling_notes(work, ceilings, autocast="bfloat16") == ()
+
+
+@pytest.mark.parametrize(("wanted", "ms"), [("float16", 0.002), ("bfloat16", 0.002)])
+def test_autocast_without_a_limit_of_its_own(wanted: str, ms: float) -> None:
+    ceilings = replace(CEILINGS, gflops={"float32": 1000.0, "float16": 4000.0})
+    place = roofline([op(4_000_000)], under_autocast(ceilings, wanted), None)
+    assert place.compute_ms == pytest.approx(ms)
+    notes = ceiling_notes([op(4_000_000)], ceilings, autocast=wanted)
+    assert [("bfloat16" in note, "float16 is used" in note) for note in notes] == (
+        [] if wanted == "float16" else [(True, True)]
+    )
+    for gflops in ({}, {"float32": 1000.0, "tf32": 2000.0}):
+        alone = replace(CEILINGS, gflops=gflops)
+        assert under_autocast(alone, wanted) == alone
 
 
 def test_efficiency_is_for_predictions_alone() -> None:

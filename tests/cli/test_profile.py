@@ -198,6 +198,96 @@ def test_a_prediction_runs_nothing(blocktool: Blocktool, nets: Path) -> None:
     assert all(case["latency_ms"] is None for case in told["cases"])
 
 
+def test_predictions_of_variants(blocktool: Blocktool, project: Project) -> None:
+    project.write("lin.py", "from torch import nn\ndef Lin():\n    return nn.Linear(1024, 1024)\n")
+    limits = {"gflops": {"float32": 10, "bfloat16": 40}, "gbps": 1e6, "overhead_us": 0}
+    project.write("board.json", json.dumps(limits))
+    variants = "bf16,amp-bf16,fused,channels-last,int8-dynamic,compile,bf16+compile"
+    args = ("-i", "64x1024", "--variant", variants, "--assume", "board.json", "-f", "json")
+    done = blocktool("profile", "lin.py:Lin", *args)
+    assert done.code == 0, done.err
+    cases = {case["variant"]: case for case in report(done)["cases"]}
+    eager, bf16, amp = (cases.pop(name) for name in ("eager", "bf16", "amp-bf16"))
+    flops = 2 * 64 * 1024 * 1024
+    assert eager["roofline"]["compute_ms"] == pytest.approx(flops / 10e9 * 1e3)
+    assert bf16["roofline"]["compute_ms"] == pytest.approx(flops / 40e9 * 1e3)
+    assert amp["roofline"]["compute_ms"] == pytest.approx(flops / 40e9 * 1e3)
+    assert bf16["roofline"]["memory_ms"] == pytest.approx(eager["roofline"]["memory_ms"] / 2)
+    assert bf16["predicted_peak_bytes"] < eager["predicted_peak_bytes"]
+    assert amp["predicted_peak_bytes"] is None
+    assert {case["moved_bytes"] for case in (eager, bf16, amp)} == {eager["moved_bytes"]}
+    assert len(cases) == 5
+    for case in cases.values():
+        assert (case["outcome"], case["kind"]) == ("skipped", "unavailable")
+        assert case["reason"].startswith("not predicted: ")
+        assert case["roofline"] is None
+
+
+def test_a_prediction_under_autocast(blocktool: Blocktool, project: Project) -> None:
+    project.write("lin.py", "from torch import nn\ndef Lin():\n    return nn.Linear(1024, 1024)\n")
+    args = ("-i", "64x1024", "--amp", "--assume", "h100", "-f", "json")
+    done = blocktool("profile", "lin.py:Lin", *args, "--variant", "amp-bf16")
+    assert done.code == 0, done.err
+    case, again = report(done)["cases"]
+    assert case["dtype"] == "bfloat16"
+    # 989.4 TFLOP/s: https://resources.nvidia.com/en-us-tensor-core/nvidia-tensor-core-gpu-datasheet
+    assert case["roofline"]["compute_ms"] == pytest.approx(2 * 64 * 1024 * 1024 / 989.4e12 * 1e3)
+    assert case["predicted_peak_bytes"] is None
+    assert (again["kind"], again["reason"]) == (
+        "unavailable",
+        "it runs under autocast to bfloat16 already",
+    )
+
+
+def test_a_prediction_has_the_attention_of_its_device(
+    blocktool: Blocktool, project: Project
+) -> None:
+    from torch import nn
+
+    from blocktool.trace.tracer import trace
+
+    project.write(
+        "attend.py",
+        """
+        from torch import nn
+
+        def Attend():
+            return nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+        """,
+    )
+    layer, shape = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True), (2, 32, 64)
+    board = {"gflops": {"float32": 10}, "gbps": 1e-3, "overhead_us": 0}
+    for kind in ("cpu", "cuda"):
+        project.write(f"{kind}.json", json.dumps(board | {"kind": kind}))
+        args = ("-i", "2x32x64", "--mode", "training", "--assume", f"{kind}.json", "-f", "json")
+        done = blocktool("profile", "attend.py:Attend", *args)
+        assert done.code == 0, done.err
+        record = trace(layer, shape, mode="training", optimizer="sgd", attention=kind)
+        moved = sum(op.read_bytes + op.written_bytes for op in record.ops)
+        assert report(done)["cases"][0]["moved_bytes"] == moved
+
+
+def test_the_exit_code_of_predictions(blocktool: Blocktool, project: Project) -> None:
+    project.write(
+        "picky.py",
+        """
+        from torch import nn
+
+        class Picky(nn.Module):
+            def forward(self, x):
+                if x.shape[0] > 1:
+                    raise ValueError("not two")
+                return x.relu()
+        """,
+    )
+    for batches, code in (("1", 0), ("1,2", 1), ("2", 2)):
+        args = ("-i", "1x8", "--batch", batches, "--assume", "a100", "-f", "json")
+        done = blocktool("profile", "picky.py:Picky", *args)
+        assert done.code == code, done.err
+    assert "nothing could be predicted: " in done.err
+    assert "not two" in done.err
+
+
 @pytest.mark.parametrize("name", ["out.json", "out.csv", "out.md", "out.txt"])
 def test_a_file_by_its_suffix(
     blocktool: Blocktool, nets: Path, project: Project, name: str
@@ -271,6 +361,10 @@ WRONG: tuple[tuple[tuple[str, ...], str], ...] = (
     (("conv", "--find-max-batch", "--memory-limit", "lots"), "lots"),
     (("conv", "--trace-file", "trace.txt"), "--trace-file"),
     (("conv", "-f", "yaml"), "format"),
+    (("conv", "--assume", "a100", "--find-max-batch"), "and --find-max-batch needs a run"),
+    (("conv", "--assume", "a100", "--per-module"), "and --per-module needs a run"),
+    (("conv", "--assume", "a100", "--trace-file", "t.json"), "and --trace-file needs a run"),
+    (("conv", "--assume", "a100", "-f", "speedscope"), "and the format speedscope needs a run"),
     (("conv", "--select", "convv"), "convv"),
     (("conv", "-i", "1x63x8x8"), "64"),
 )

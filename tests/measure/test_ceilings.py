@@ -108,6 +108,7 @@ def test_on_the_cpu() -> None:
     assert found.overhead_us > 0
     assert f", {torch.get_num_threads()} thread" in found.device
     assert found.efficiency is None
+    assert found.kind == "cpu"
 
 
 def test_a_dtype_that_the_device_does_not_multiply(

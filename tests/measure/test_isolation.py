@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import Project
 
@@ -66,6 +67,31 @@ EVIL = """
 
         def _leave(self, x):
             raise SystemExit(4)
+
+        def _stop(self, x):
+            raise Stop("a class of the user's own, which is no Exception")
+
+        def _interrupt(self, x):
+            raise KeyboardInterrupt
+
+        def _fork(self, x):
+            import subprocess
+            subprocess.Popen(["sleep", "77.7"])
+            self._hang(x)
+
+        def _late(self, x):
+            self.calls = getattr(self, "calls", 0) + 1
+            time.sleep(0.001)
+            if self.calls > 150:
+                raise ValueError("that is enough")
+
+        def _profiled(self, x):
+            if torch.autograd._profiler_enabled():
+                raise ValueError("not while someone looks")
+
+
+    class Stop(BaseException):
+        pass
 """
 
 
@@ -74,7 +100,13 @@ def evil(project: Project) -> Path:
     return project.write("evil.py", EVIL)
 
 
-def profiled(how: str, *, timeout: float = 60.0, batches: tuple[int, ...] = (1, 2, 3)) -> Profile:
+def profiled(
+    how: str,
+    *,
+    timeout: float = 60.0,
+    batches: tuple[int, ...] = (1, 2, 3),
+    rule: Rule = QUICK,
+) -> Profile:
     from blocktool.targets.inputs import parse_inputs
 
     request = Request(
@@ -86,7 +118,7 @@ def profiled(how: str, *, timeout: float = 60.0, batches: tuple[int, ...] = (1, 
         ceilings=False,
         threads=1,
     )
-    return run(request, QUICK, timeout=timeout)
+    return run(request, rule, timeout=timeout)
 
 
 def outcomes(profile: Profile) -> list[tuple[int | None, str, str | None]]:
@@ -100,6 +132,8 @@ def outcomes(profile: Profile) -> list[tuple[int | None, str, str | None]]:
         ("crash", "crash", "SIGSEGV"),
         ("exit", "exited", "exit code 3"),
         ("leave", "error", "SystemExit: 4"),
+        ("stop", "error", "Stop: a class of the user's own"),
+        ("interrupt", "error", "KeyboardInterrupt"),
     ],
 )
 def test_a_case_that_fails_does_not_stop_the_others(
@@ -112,6 +146,23 @@ def test_a_case_that_fails_does_not_stop_the_others(
     assert words in bad.reason
     assert bad.latency_ms is None
     assert profile.cases[2].latency_ms is not None
+
+
+def test_samples_before_an_exception_are_kept(evil: Path) -> None:
+    (case,) = profiled("late", batches=(2,), rule=Rule(min_seconds=5.0)).cases
+    assert (case.outcome, case.kind) == ("failed", "error")
+    assert "that is enough" in (case.reason or "")
+    assert case.latency_ms is not None
+    assert len(case.latency_ms.samples) >= 3
+    assert case.latency_ms.p50 >= 1
+
+
+def test_times_are_kept_where_the_memory_cannot_be_measured(evil: Path) -> None:
+    (case,) = profiled("profiled", batches=(2,)).cases
+    assert case.outcome == "passed"
+    assert case.latency_ms is not None
+    assert case.peak_bytes is None
+    assert any("memory" in note and "not while someone looks" in note for note in case.notes)
 
 
 @pytest.mark.parametrize("how", ["raise", "crash"])
@@ -195,7 +246,7 @@ LONG = ("--batch", "1,2,3", "how=hang", "--no-ceilings", "--min-time", "0.05", "
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads Linux's process table")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_what_was_measured_is_kept_and_nothing_is_left_running(
     evil: Path, project: Project, sent: signal.Signals
 ) -> None:
@@ -204,14 +255,30 @@ def test_what_was_measured_is_kept_and_nothing_is_left_running(
     wait_for(project.root / "hanging")
     os.kill(process.pid, sent)
     process.communicate(timeout=60)
-    assert process.returncode == (130 if sent == signal.SIGINT else -sent)
+    ends = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
+    assert process.returncode == ends[sent]
     assert gone(process.pid)
     report = json.loads(output.read_text())
     assert report["cases"][0]["outcome"] == "passed"
     assert report["cases"][0]["latency_ms"]["samples"]
-    if sent == signal.SIGINT:
+    if sent != signal.SIGKILL:
         assert report["interrupted"]
         assert [case["kind"] for case in report["cases"][1:]] == ["interrupted", "interrupted"]
+
+
+def test_what_a_hanging_module_started_ends_with_it(evil: Path) -> None:
+    (case,) = profiled("fork", timeout=3.0, batches=(2,)).cases
+    assert case.kind == "timeout"
+    commands = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
+    assert ["sleep", "77.7"] not in commands
+
+
+def test_a_process_that_cannot_start_is_one_line(evil: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (250 << 20, 250 << 20))"
+    process = command("--batch", "1", "--no-ceilings", preload=limit)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "cannot be prepared" in stderr
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="sets a limit that only Linux keeps")

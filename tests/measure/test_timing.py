@@ -54,7 +54,7 @@ class World:
         return self.ns / 1e9
 
     def timed(
-        self, rule: Rule = RULE, tell: Callable[[Sequence[float]], None] | None = None
+        self, rule: Rule = RULE, tell: Callable[[Sequence[float], int], None] | None = None
     ) -> Timing:
         clock = HostClock(None if self._flush is None else self._pause, now=lambda: self.ns)
         return timed(self.step, clock, rule, tell, now=self.now)
@@ -199,7 +199,7 @@ def test_phases_of_a_training_step() -> None:
 def test_progress() -> None:
     world = World(noisy(0.004, 1.0))
     told: list[tuple[float, list[float]]] = []
-    timing = world.timed(tell=lambda samples: told.append((world.now(), list(samples))))
+    timing = world.timed(tell=lambda samples, calls: told.append((world.now(), list(samples))))
     moments = [moment for moment, _ in told]
     assert 20 <= len(told) <= 41
     assert all(later - earlier >= 0.25 for earlier, later in pairwise(moments))
@@ -209,7 +209,7 @@ def test_progress() -> None:
 
 def test_slow_steps_tell_every_sample() -> None:
     told: list[list[float]] = []
-    World(noisy(1.0, 0.3)).timed(tell=lambda samples: told.append(list(samples)))
+    World(noisy(1.0, 0.3)).timed(tell=lambda samples, calls: told.append(list(samples)))
     lengths = [len(samples) for samples in told]
     assert len(lengths) >= 3
     assert lengths == list(range(lengths[0], lengths[0] + len(lengths)))

@@ -39,6 +39,7 @@ def test_a_whole_file(project: Project) -> None:
         source="its manual",
         memory_bytes=24_000_000_000,
         efficiency={"compute": 0.6, "memory": 1.0},
+        kind="cuda",
     )
 
 
@@ -84,6 +85,7 @@ def test_a_path_and_a_name(project: Project) -> None:
         ("{compute: 0.6, memory: 1}", "0.6", "gpu.yaml:9: efficiency: must be the sha", "for"),
         ("memory_gb: 24", "memory_gb: 24\nmemory_bytes: 9", "gpu.yaml:8: memory_gb: memory_", ""),
         ("memory_gb: 24", "memory_gb: -1", "gpu.yaml:8: memory_gb: must be a positive", ""),
+        ("source: its", "kind: gpu\nsource: its", "gpu.yaml:10: kind: must be cpu or cuda", "cuda"),
         ("device: my GPU", "device: [1]", "gpu.yaml:1: device: must be a text", "for example"),
     ],
 )
@@ -140,6 +142,30 @@ def test_a_saved_profile(project: Project) -> None:
     assert description("profile.json") == Ceilings(
         "a CPU, 2 threads", {"float32": 200.5}, 25.0, 4.9, "measured"
     )
+
+
+@pytest.mark.parametrize(
+    ("machine", "limits", "kind"),
+    [
+        ({"device": "cpu"}, {}, "cpu"),
+        ({"device": "cuda:1"}, {}, "cuda"),
+        (None, {}, "cuda"),
+        ({"device": "cuda:0"}, {"kind": "cpu"}, "cpu"),
+    ],
+)
+def test_the_kind_of_a_saved_profile(
+    project: Project, machine: dict[str, str] | None, limits: dict[str, str], kind: str
+) -> None:
+    report = {"kind": "profile", "machine": machine, "ceilings": CEILINGS | limits}
+    project.write("profile.json", json.dumps(report))
+    assert description("profile.json").kind == kind
+
+
+@pytest.mark.parametrize("name", ["board.json", "board.yaml"])
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_the_kind_in_a_file(project: Project, name: str, kind: str) -> None:
+    project.write(name, json.dumps(LEAST | {"kind": kind}))
+    assert description(name).kind == kind
 
 
 @pytest.mark.parametrize(
