@@ -427,6 +427,39 @@ def test_the_largest_batch(blocktool: Blocktool, project: Project) -> None:
     assert [case["batch"] for case in told["cases"]] == [10]
 
 
+def test_the_largest_batch_of_a_variant(blocktool: Blocktool, nets: Path) -> None:
+    args = ("--find-max-batch", "--memory-limit", "300KB", "--variant", "bf16", "-f", "json")
+    done = blocktool("profile", "nets.py:Net", "-i", "1x3x32x32", *args, *FAST)
+    assert done.code == 0, done.err
+    told = report(done)
+    found = told["max_batch"]
+    assert found["variant"] == "bf16"
+    assert found["batch"] > 1
+    assert [(case["variant"], case["batch"]) for case in told["cases"]] == [
+        ("eager", found["batch"]),
+        ("bf16", found["batch"]),
+    ]
+
+
+def test_the_trace_is_of_the_first_case_that_passes(blocktool: Blocktool, project: Project) -> None:
+    project.write(
+        "two.py",
+        """
+        from torch import nn
+
+        class Two(nn.Module):
+            def forward(self, x):
+                if x.shape[0] < 2:
+                    raise ValueError("two at least")
+                return x.relu()
+        """,
+    )
+    args = ("--batch", "1,2", "--trace-file", "trace.json")
+    done = blocktool("profile", "two.py:Two", "-i", "1x8", *args, *FAST)
+    assert done.code == 1
+    assert "aten::relu" in (project.root / "trace.json").read_text()
+
+
 def test_no_batch_fits(blocktool: Blocktool, nets: Path) -> None:
     args = ("--find-max-batch", "--memory-limit", "1KB", "-f", "json")
     done = blocktool("profile", "nets.py:Net", "-i", "1x3x32x32", *args, *FAST)
