@@ -20,7 +20,7 @@ WAITED = 0.05
 """Of the time in which threads wanted a core, the share without one. To wake a thread takes an idle
 system some 10 µs, which stays below 1%."""
 GPU_BUSY = 0.05
-"""How busy a GPU that others use too may be beforehand; a desktop draws that much."""
+"""How busy a GPU that others use too may be before our first work; a desktop draws that much."""
 
 BELOW_BASE = 0.9
 """Clock over base clock. A processor keeps its base clock with all cores at work, unless heat, a

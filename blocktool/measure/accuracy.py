@@ -8,7 +8,9 @@ dtypes and kernels draw others under the same seed.
 
 from __future__ import annotations
 
+import pickle
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,9 +24,8 @@ from blocktool.measure.comparing import Incomparable, is_finite, is_floating, va
 from blocktool.measure.request import CaseSpec
 from blocktool.measure.steps import scope
 from blocktool.measure.subject import Subject, tensors_in
-from blocktool.measure.variants import device_of
 from blocktool.measure.zeros import without_zeros
-from blocktool.optimize.samples import own_random_numbers
+from blocktool.optimize.samples import device_of, own_random_numbers
 from blocktool.results.profile import RunMode, VariantError
 from blocktool.trace.inputs import CallArguments
 from blocktool.trace.limits import one_line
@@ -35,7 +36,8 @@ from blocktool.trace.tracer import torch_dtype
 @dataclass(frozen=True)
 class Reference:
     """What the eager module gives: ``outputs`` in the precision that ``precision`` names, and
-    ``eager_outputs`` in the case's own dtype."""
+    ``eager_outputs`` in the case's own dtype. Both lie on the CPU, since they are kept while further
+    variants are measured."""
 
     precision: str
     outputs: Any
@@ -53,7 +55,8 @@ class References:
         """Why the case that was asked for last has no error; None where it has one."""
 
     def error(self, subject: Subject, spec: CaseSpec, ready: Changed) -> VariantError | None:
-        """The error of the variant ``ready`` of a case; None where there is nothing to compare.
+        """The error of the variant ``ready`` of a case; None, with a reason, where there is nothing
+        to compare or comparing fails, for want of memory say: the case is measured all the same.
 
         The variant runs once more, on the inputs as they were before it was timed; its buffers are
         put back afterwards.
@@ -69,8 +72,9 @@ class References:
             return variant_error(
                 reference.precision, reference.outputs, reference.eager_outputs, outputs
             )
-        except Incomparable as error:
-            self.reason = str(error)
+        except (Exception, SystemExit) as error:
+            # No more than the words: the traceback would keep all tensors alive.
+            self.reason = _words(error)
             return None
 
     def _reference(
@@ -80,13 +84,13 @@ class References:
         if question != self._question:
             self._question, self._known = question, ""  # frees the one before
             dtype = spec.dtype if spec.cast else None
-            module = subject.fresh(device, dtype, train=spec.mode != "inference")
-            without_zeros(module)  # as in the variants
             autocast = torch_dtype(spec.dtype) if spec.amp else None
             try:
+                module = subject.fresh(device, dtype, train=spec.mode != "inference")
+                without_zeros(module)  # as in the variants
                 self._known = reference_of(module, arguments, spec.mode, autocast)
-            except Incomparable as error:
-                self._known = f"eager: {error}"
+            except (Exception, SystemExit) as error:
+                self._known = f"eager: {_words(error)}"
         if isinstance(self._known, str):
             raise Incomparable(self._known)
         return self._known
@@ -118,28 +122,30 @@ def reference_of(
 def _in_high_precision(
     module: nn.Module, arguments: CallArguments, mode: RunMode
 ) -> tuple[str, Any]:
+    def outputs_in(dtype: torch.dtype) -> Any:
+        return outputs_of(module.to(dtype), _copied(arguments, dtype), mode, None)
+
     reason = "mps has no float64"
     if device_of(module, arguments).type != "mps":
         try:
-            wide = _copied(arguments, torch.float64)
-            return "float64", outputs_of(module.double(), wide, mode, None)
-        except Incomparable as error:
-            reason = f"float64: {error}"
-    wide = _copied(arguments, torch.float32)
-    return f"float32 ({reason})", outputs_of(module.float(), wide, mode, None)
+            return "float64", outputs_in(torch.float64)
+        except (Exception, SystemExit) as error:
+            reason = f"float64: {_words(error)}"
+    return f"float32 ({reason})", outputs_in(torch.float32)
 
 
 def outputs_of(
     module: nn.Module, arguments: CallArguments, mode: RunMode, autocast: torch.dtype | None
 ) -> Any:
-    """What one forward gives, as it is timed, in tensors of their own; buffers are put back.
+    """What one forward gives, as it is timed, in tensors of their own on the CPU; buffers are put
+    back.
 
     Raises Incomparable where the module fails, or draws random numbers.
     """
     device = device_of(module, arguments)
     around = nullcontext() if autocast is None else torch.autocast(device.type, dtype=autocast)
     failure = None
-    with own_random_numbers(), _buffers_kept(module), scope(mode):
+    with own_random_numbers(device), _buffers_kept(module), scope(mode):
         before = _random_states(device)
         try:
             with around:
@@ -149,9 +155,14 @@ def outputs_of(
             failure = one_line(error)
         drawn = before != _random_states(device)
         if failure is None and not drawn:
-            # The buffers of CUDA graphs are written again by the next run.
-            return map_tensors(outputs, lambda tensor: tensor.detach().clone())
+            # Copies: the buffers of CUDA graphs are written again by the next run.
+            return map_tensors(outputs, lambda tensor: tensor.detach().to("cpu", copy=True))
     raise Incomparable(failure or "the module draws random numbers (dropout, stochastic depth)")
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    return str(error) if isinstance(error, Incomparable) else one_line(error)
 
 
 def _copied(arguments: CallArguments, dtype: torch.dtype | None = None) -> CallArguments:
@@ -186,6 +197,10 @@ def _buffers_kept(module: nn.Module) -> Iterator[None]:
 def _random_states(device: torch.device) -> tuple[object, ...]:
     """The states of all random generators that a module on ``device`` may draw from."""
     states: list[object] = [random.getstate(), torch.get_rng_state().tolist()]
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        states.append(pickle.dumps(np.random.get_state(legacy=False)))
     if device.type == "mps":
         states.append(torch.mps.get_rng_state().tolist())
     elif device.type != "cpu":

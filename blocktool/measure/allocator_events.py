@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.autograd.profiler import profile, record_function
 
+from blocktool.measure.devices import same_device
 from blocktool.measure.step import Step
 
 _MEMORY = "[memory]"
@@ -63,7 +64,7 @@ def recorded(step: Step) -> Recording:
     for event in _all_of(profiler.kineto_results.experimental_event_tree()):
         if event.name == _MEMORY:
             fields = event.extra_fields
-            if _same_device(fields.device, step.device):
+            if same_device(fields.device, step.device):
                 change = (fields.ptr, fields.alloc_size, fields.total_allocated)
                 changes.append(Change(event.start_time_ns, *change))
         elif event.name.startswith(_PHASE):
@@ -110,10 +111,6 @@ def _all_of(roots: Sequence[Any]) -> Iterator[Any]:
         event = waiting.pop()
         yield event
         waiting += reversed(event.children)
-
-
-def _same_device(one: torch.device, other: torch.device) -> bool:
-    return one.type == other.type and (one.index or 0) == (other.index or 0)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from blocktool.analysis.module_times import RunTimes
 from blocktool.measure.attribution import Begins, Ends, Left, Mark, Marks, Node, OwnCost, attributed
 from blocktool.measure.clocks import collector_paused
 from blocktool.measure.compiled import class_name
-from blocktool.measure.devices import synchronize
+from blocktool.measure.devices import synchronize, timed_event
 from blocktool.measure.step import Step
 from blocktool.trace.calls import CallFollower, ModulePaths, named_modules
 from blocktool.trace.structure import named_tensors
@@ -77,13 +77,7 @@ def stamps_for(device: torch.device) -> Stamps:
     """The clock for work on ``device``."""
     if device.type == "cpu":
         return HostStamps()
-
-    def event() -> Any:
-        if device.type == "cuda":
-            return torch.cuda.Event(enable_timing=True)
-        return torch.Event(device, enable_timing=True)
-
-    return EventStamps(event, lambda: synchronize(device))
+    return EventStamps(partial(timed_event, device), partial(synchronize, device))
 
 
 class CallClock(CallFollower):

@@ -1,11 +1,18 @@
-"""What is run to find a ceiling: matrix products, and on CUDA convolutions."""
+"""What is run to find a ceiling: tiny modules, matrix products, and on CUDA convolutions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from torch import nn
+
+from blocktool.measure.devices import synchronize
+
+_LEAST_SIZE = 96
 
 
 @dataclass(frozen=True)
@@ -13,7 +20,7 @@ class Work:
     """Something to run, how much of it there is (FLOPs or bytes), and how often it is run in one
     sample."""
 
-    run: Callable[[], None]
+    run: Callable[[], object]
     amount: float
     calls: int = 1
 
@@ -46,6 +53,29 @@ def convolution(size: int, device: torch.device) -> Work:
         torch.conv2d(x, weight)
 
     return Work(run, 2.0 * batch * side**2 * size**2)
+
+
+def started(device: torch.device, jobs: Iterable[Callable[[int], Work]]) -> None:
+    """Run a little of everything, so that no library starts while the time is counted: that of a
+    GPU takes longer than all the measurements."""
+    for run in tiny_modules(device):
+        run()
+    torch.ones(1, device=device).copy_(torch.zeros(1, device=device))
+    for work in jobs:
+        with suppress(RuntimeError, TypeError, NotImplementedError):  # no such kernel
+            work(_LEAST_SIZE).run()
+    synchronize(device)
+
+
+def tiny_modules(device: torch.device) -> Iterator[Callable[[], object]]:
+    """Modules on a few numbers: a linear, an activation, a normalization and a convolution."""
+    for module, shape in (
+        (nn.Linear(4, 4), (1, 4)),
+        (nn.ReLU(), (1, 4)),
+        (nn.LayerNorm(4), (1, 4)),
+        (nn.Conv2d(4, 4, 1), (1, 4, 1, 1)),
+    ):
+        yield partial(module.to(device).eval(), torch.zeros(shape, device=device))
 
 
 def convolutions_alone_use_tf32(device: torch.device) -> bool:

@@ -14,7 +14,6 @@ from itertools import count
 from math import inf
 
 import torch
-from torch import nn
 
 from blocktool.measure.ceiling_work import (
     Work,
@@ -22,6 +21,8 @@ from blocktool.measure.ceiling_work import (
     convolutions_alone_use_tf32,
     floating,
     product,
+    started,
+    tiny_modules,
 )
 from blocktool.measure.clocks import clock_for, last_level_cache_bytes
 from blocktool.measure.processor import cpu_name, memory_bytes
@@ -46,13 +47,11 @@ def measured_ceilings(
 ) -> Ceilings:
     """The ceilings of ``device`` for each of ``dtypes`` that it multiplies matrices in.
 
-    It takes about ``budget_seconds``; longer on a busy machine, where a product may take as long
-    as the system lets other processes run. ``"float32"`` is at the precision that torch is set to;
+    It takes about ``budget_seconds``, once libraries are loaded; longer on a busy machine, where a
+    product may take as long as the system lets other processes run. ``"float32"`` is at the precision that torch is set to;
     where cuDNN may use TF32 for convolutions but matrix products may not, ``"tf32"`` has the rate
     of a large convolution. ``memory_bytes`` is that of the machine, or of the container.
     """
-    begin = time.perf_counter()
-    probe = _Probe(device, begin + 2 * budget_seconds)
     named = {name: found for name in dtypes if (found := floating(name)) is not None}
     jobs: dict[str, Callable[[int], Work]] = {
         name: partial(product, dtype=dtype, device=device) for name, dtype in named.items()
@@ -61,6 +60,9 @@ def measured_ceilings(
         jobs["tf32"] = partial(convolution, device=device)
     rates: dict[str, float] = {}
     with torch.inference_mode():
+        started(device, jobs.values())
+        begin = time.perf_counter()
+        probe = _Probe(device, begin + 2 * budget_seconds)
         overhead = probe.overhead_us(begin + budget_seconds * _OVERHEAD_UNTIL)
         gbps = probe.copy_gbps(begin + budget_seconds * _COPY_UNTIL)
         least = budget_seconds * (1 - _COPY_UNTIL) / len(jobs) / 2 if jobs else 0.0
@@ -134,18 +136,11 @@ class _Probe:
         return max(*rates, self._rate(work, until), 0.0) / 1e9
 
     def overhead_us(self, until: float) -> float:
-        """The time of an operation on a few numbers, called as networks call it: the mean over a
-        linear, an activation, a normalization and a convolution module."""
-        tiny = (
-            (nn.Linear(4, 4), (1, 4)),
-            (nn.ReLU(), (1, 4)),
-            (nn.LayerNorm(4), (1, 4)),
-            (nn.Conv2d(4, 4, 1), (1, 4, 1, 1)),
-        )
+        """The time of an operation on a few numbers, called as networks call it: the mean over tiny
+        modules."""
+        tiny = list(tiny_modules(self._device))
         seconds = 0.0
-        for index, (made, shape) in enumerate(tiny):
-            module = made.to(self._device).eval()
-            run = partial(module, torch.zeros(shape, device=self._device))
+        for index, run in enumerate(tiny):
             now = time.perf_counter()
             share = (until - now) / (len(tiny) - index)
             seconds += 1 / self._rate(Work(run, 1.0, calls=20), now + share)

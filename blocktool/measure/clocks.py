@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, repeat
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from blocktool.measure.devices import synchronize
+from blocktool.measure.devices import current, synchronize, timed_event
 from blocktool.measure.step import Step
 
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -49,13 +50,7 @@ def clock_for(device: torch.device, cold_cache: bool) -> Clock:
     flush = _flush(device) if cold_cache else None
     if device.type == "cpu":
         return HostClock(flush)
-
-    def event() -> Any:
-        if device.type == "cuda":
-            return torch.cuda.Event(enable_timing=True)
-        return torch.Event(device, enable_timing=True)
-
-    return EventClock(event, lambda: synchronize(device), flush, device.index)
+    return EventClock(partial(timed_event, device), partial(synchronize, device), flush, device)
 
 
 class HostClock:
@@ -115,7 +110,7 @@ class EventClock:
     Many samples are queued before the host waits once, so that its waiting is in none of them. A
     device that is faster than the host idles between operations, which is in the times, as it is
     when the module is used. ``event`` makes one with ``record()`` and ``elapsed_time(other)``
-    in ms; the queue is that of the device's current stream.
+    in ms; the queue is that of the current stream of ``device``.
     """
 
     def __init__(
@@ -123,14 +118,14 @@ class EventClock:
         event: Callable[[], Any],
         wait: Callable[[], None],
         flush: Callable[[], None] | None = None,
-        index: int | None = None,
+        device: torch.device | None = None,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.cold = flush is not None
         self._event = event
         self._wait = wait
         self._flush = flush
-        self._index = index
+        self._device = device or torch.device("cpu")
         self._now = now
         self._spare: list[Any] = []
 
@@ -142,7 +137,7 @@ class EventClock:
         each = turns * len(runs) + 1
         while len(self._spare) < each * samples:
             self._spare.append(self._event())
-        with collector_paused(), _current(self._index):
+        with collector_paused(), current(self._device):
             self._wait()
             host = 0.0
             for sample in range(samples):
@@ -193,16 +188,6 @@ def collector_paused() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-@contextmanager
-def _current(index: int | None) -> Iterator[None]:
-    """With the device of this number as the one whose stream events are recorded on."""
-    if index is None:
-        yield
-    else:
-        with torch.accelerator.device_index(index):
-            yield
 
 
 def _flush(device: torch.device) -> Callable[[], None]:

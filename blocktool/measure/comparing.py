@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 from torch import Tensor
@@ -34,8 +35,8 @@ def variant_error(precision: str, reference: Any, eager_outputs: Any, outputs: A
 
 
 def _worst(expected: Any, got: Any) -> tuple[float | None, float | None]:
-    """The largest relative error (None: not finite), and the worst ratio in dB (None: there is no
-    noise, or no signal)."""
+    """The largest error (None: an output is not finite), and the worst ratio in dB (None: there is
+    no noise, or no signal). It is relative to the largest magnitude, unless that is zero."""
     if not is_finite(got):
         return None, None
     try:
@@ -45,12 +46,12 @@ def _worst(expected: Any, got: Any) -> tuple[float | None, float | None]:
     errors: list[float] = []
     for difference, (_, tensor) in zip(found, _floating_pairs(expected, got), strict=True):
         known = difference.max_relative_error
-        # Nothing is relative to zeros, but other zeros are right.
-        errors.append((math.inf if tensor.any() else 0.0) if known is None else known)
+        if known is None:  # there is nothing, or zeros, which nothing is relative to
+            known = float(tensor.abs().max()) if tensor.numel() else 0.0
+        errors.append(min(known, sys.float_info.max))  # of numbers that are finite themselves
     ratios = [difference.sqnr_db for difference in found]
     noisy = [ratio for ratio in ratios if ratio is not None and ratio != math.inf]
-    largest = max(errors)
-    return (largest if math.isfinite(largest) else None), min(noisy, default=None)
+    return max(errors), min(noisy, default=None)
 
 
 def _same_top1(expected: Any, got: Any) -> float | None:

@@ -1,9 +1,12 @@
-"""Which device is meant, and waiting for it."""
+"""Which device is meant, and what is done alike with all kinds of them."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
 import torch
 
@@ -52,6 +55,36 @@ def synchronize(device: torch.device) -> None:
     """Wait until everything that was started on the device is done."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
+
+
+def make_current(device: torch.device) -> None:
+    """Make it the device that ``"cuda"`` without a number means, and whose current stream is used
+    where none is named. Nothing for a CPU."""
+    if device.type != "cpu" and device.index is not None:
+        torch.accelerator.set_device_index(device.index)
+
+
+@contextmanager
+def current(device: torch.device) -> Iterator[None]:
+    """As :func:`make_current`, and as it was afterwards."""
+    if device.type == "cpu" or device.index is None:
+        yield
+    else:
+        with torch.accelerator.device_index(device.index):
+            yield
+
+
+def same_device(one: torch.device, other: torch.device) -> bool:
+    """Whether both are one device; without a number the first is meant."""
+    return one.type == other.type and (one.index or 0) == (other.index or 0)
+
+
+def timed_event(device: torch.device) -> Any:
+    """An event with ``record()`` in the queue of the device's current stream, and
+    ``elapsed_time(other)`` in ms."""
+    if device.type == "cuda":
+        return torch.cuda.Event(enable_timing=True)
+    return torch.Event(device, enable_timing=True)
 
 
 def _accelerator() -> torch.device | None:

@@ -109,6 +109,15 @@ def gpu_state(device: torch.device, *, processes: bool = False) -> GpuState | No
 
 
 @cache
+def busy_at_first(device: torch.device) -> float | None:
+    """The share of the last moments (a second at most) in which the GPU worked, as it was when this
+    was first asked. Ask before the process gives it work, which would be in it later."""
+    state = gpu_state(device)
+    busy = None if state is None else state.number("utilization.gpu")
+    return None if busy is None else busy / 100
+
+
+@cache
 def _name_of(device: torch.device) -> str | None:
     """How ``nvidia-smi`` knows the device: torch's numbers follow CUDA_VISIBLE_DEVICES, its own do
     not. The address on the bus means the whole card even where torch has a part of it."""

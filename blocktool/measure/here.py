@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import random
+import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import nn
 
-from blocktool.errors import InputError, ModuleError
+from blocktool.errors import ModuleError
 from blocktool.measure.accuracy import References
 from blocktool.measure.case import CaseRun, Settings
 from blocktool.measure.ceilings import measured_ceilings
 from blocktool.measure.conclusions import concluded
-from blocktool.measure.devices import chosen_device
+from blocktool.measure.devices import chosen_device, current
+from blocktool.measure.gpu_state import busy_at_first
 from blocktool.measure.machine import machine
 from blocktool.measure.outcomes import guarded
 from blocktool.measure.plan import cases_of
 from blocktool.measure.request import Request, Rule
 from blocktool.measure.subject import Subject
 from blocktool.measure.variant_names import computed_dtypes, parse_variants
+from blocktool.optimize.samples import own_random_numbers
 from blocktool.results.profile import Profile, Protocol, RunMode
 from blocktool.results.watched import Watched
 from blocktool.targets.inputs import parse_dtype
@@ -54,9 +59,11 @@ def profile(
 ) -> Profile:
     """How ``module`` runs: latency, throughput and memory, measured in this process.
 
-    A copy of the module is measured, and the module itself is left exactly as it was found. What
-    the command line does in a worker process happens here, so that running out of memory may end
-    more than a case.
+    A copy of the module is measured, and the module itself is left exactly as it was found, as are
+    the generators of random numbers, the current device and torch's settings. What the command line
+    does in a worker process happens here, so that running out of memory may end more than a case.
+    Variants with ``compile`` call ``torch.compiler.reset()``: what the caller has compiled before
+    is compiled again when it is next called.
 
     Args:
         module: any ``nn.Module`` that can be copied.
@@ -81,7 +88,7 @@ def profile(
         name: how the module is called in the result; the class name if None.
 
     Raises:
-        ModuleError: no case could be measured, because the module raised.
+        ModuleError: no case could be measured: the module raised, or memory ran out.
         InputError, UsageError: inputs, device, dtype or variants make no sense.
     """
     original, notes = unwrapped(module)
@@ -102,14 +109,15 @@ def profile(
     )
     rule = Rule(min_seconds, max(min_seconds, max_seconds), precision, cold_cache)
     subject = Subject(request.target, lambda: original, inputs, shared=True)
-    with _threads(threads):
-        report = _measured(subject, request, rule)
+    where = chosen_device(device)
+    with _caller_kept(request, where):
+        report = _measured(subject, request, rule, where)
     return replace(report, notes=(*notes, *report.notes))
 
 
-def _measured(subject: Subject, request: Request, rule: Rule) -> Profile:
+def _measured(subject: Subject, request: Request, rule: Rule, device: torch.device) -> Profile:
     started = time.perf_counter()
-    device = chosen_device(request.device)
+    busy_at_first(device)  # before there is any work of our own
     specs = cases_of(request, subject)
     limits = measured_ceilings(device, computed_dtypes(specs)) if request.ceilings else None
     settings = Settings(device, rule, request.optimizer, limits, request.per_module)
@@ -145,13 +153,56 @@ def _measured(subject: Subject, request: Request, rule: Rule) -> Profile:
         report = replace(report, cases=(*report.cases, measured.case))
     if not any(case.outcome == "passed" for case in report.cases):
         first = report.cases[0]
-        error = ModuleError if first.kind == "error" else InputError
-        raise error(f"{subject.name}: {first.reason}", details=first.details)
+        raise ModuleError(f"{subject.name}: {first.reason}", details=first.details)
     return concluded(report, watched, time.perf_counter() - started)
 
 
 def _tell_nobody(doing: str, samples: Sequence[float] = (), calls: int = 1) -> None:
     pass
+
+
+@contextmanager
+def _caller_kept(request: Request, device: torch.device) -> Iterator[None]:
+    """Leaves the caller's process as it was, but for what is compiled."""
+    compiles = any("compile" in variant for variant in request.variants)
+    with current(device), _threads(request.threads), _random_numbers(device):
+        with _compiler_settings() if compiles else nullcontext():
+            yield
+
+
+@contextmanager
+def _random_numbers(device: torch.device) -> Iterator[None]:
+    """The generators of Python, numpy and torch, as they were afterwards."""
+    state = random.getstate()
+    try:
+        with own_random_numbers(device), _random_numbers_of_numpy():
+            yield
+    finally:
+        random.setstate(state)
+
+
+@contextmanager
+def _random_numbers_of_numpy() -> Iterator[None]:
+    if "numpy" not in sys.modules:
+        yield
+        return
+    import numpy as np
+
+    state = np.random.get_state(legacy=False)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
+
+
+@contextmanager
+def _compiler_settings() -> Iterator[None]:
+    """Those that compiling sets for good: here they are the caller's."""
+    with warnings.catch_warnings():  # its import warns
+        warnings.simplefilter("ignore")
+        import torch._inductor.config as inductor
+    with inductor.patch(compile_threads=inductor.compile_threads):
+        yield
 
 
 @contextmanager

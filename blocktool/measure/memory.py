@@ -9,6 +9,7 @@ import torch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from blocktool.measure.allocator_events import Recording, recorded, running_sum
+from blocktool.measure.devices import same_device
 from blocktool.measure.step import Step
 from blocktool.measure.timeline import Point, thinned
 from blocktool.results.profile import MemoryUse
@@ -19,9 +20,10 @@ def memory_use(step: Step, held: Iterable[torch.Tensor]) -> MemoryUse | None:
 
     ``held`` are the tensors that live all the while: parameters, buffers, inputs, optimizer state
     (so that a training step must have run before). On a CPU the peak is their bytes and the largest
-    running sum of what the allocator gave to the run, to the byte. On other devices it is the
-    device allocator's own counter, which includes whatever lives there; None where the device
-    has no such counter. Raises what the step raises.
+    running sum of what the allocator gave to the run, to the byte. On other devices it is their
+    bytes and what the device allocator's own counter rose by, so that tensors that live there but
+    are not held do not count; None where the device has no such counter. Raises what the step
+    raises.
     """
     kept = held_bytes(held, step.device)
     if step.device.type == "cpu":
@@ -37,9 +39,7 @@ def held_bytes(tensors: Iterable[torch.Tensor], device: torch.device) -> int:
     storages: dict[int, int] = {}
     for tensor in tensors:
         for plain in _plain(tensor):
-            if plain.device.type == device.type and (plain.device.index or 0) == (
-                device.index or 0
-            ):
+            if same_device(plain.device, device):
                 storage = plain.untyped_storage()
                 storages[storage._cdata] = storage.nbytes()
     return sum(storages.values())
@@ -105,11 +105,12 @@ def _of_counters(step: Step, kept: int) -> MemoryUse | None:
     before = memory.memory_allocated(device)
     recording = recorded(step)
     peak, reserved = memory.max_memory_allocated(device), memory.max_memory_reserved(device)
-    totals = [change.total for change in recording.changes]
+    # The counters know of all tensors, of others' as well: what the run added is what counts.
+    totals = [change.total - before + kept for change in recording.changes]
     return MemoryUse(
-        peak_bytes=peak,
+        peak_bytes=peak - before + kept,
         held_bytes=kept,
         reserved_bytes=reserved,
         source="device counters",
-        timeline=_timeline(recording, totals, before) if totals else (),
+        timeline=_timeline(recording, totals, kept) if totals else (),
     )

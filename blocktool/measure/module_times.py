@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -13,6 +12,7 @@ from blocktool.analysis.module_times import RunTimes, phase_path, times_by_modul
 from blocktool.measure.attribution import OwnCost
 from blocktool.measure.call_clock import CallClock, HostStamps, Stamps, stamps_for
 from blocktool.measure.compiled import is_compiled, nothing_compiled_anew
+from blocktool.measure.devices import current
 from blocktool.measure.step import Phase, Step
 from blocktool.results.profile import ModuleTimes
 from blocktool.results.summary import Summary
@@ -50,7 +50,7 @@ def module_times(
     cost = own_cost(stamps, backward=backward) if host else OwnCost()
     clock = CallClock(module, stamps, backward=backward)
     runs: list[RunTimes] = []
-    with nothing_compiled_anew(step), _current(step.device), clock.tracking():
+    with nothing_compiled_anew(step), current(step.device), clock.tracking():
         start = now()
         while len(runs) < _LEAST_RUNS or (now() - start < seconds and len(runs) < _MOST_RUNS):
             runs.append(clock.run(step, cost))
@@ -60,13 +60,6 @@ def module_times(
         *_notes_on_backward(clock, backward=backward),
     )
     return times_by_module(runs, clock.types, summary, whole_ms, notes)
-
-
-def _current(device: torch.device) -> AbstractContextManager[None]:
-    """With the stream of this device as the one that events are recorded on."""
-    if device.type == "cpu" or device.index is None:
-        return nullcontext()
-    return torch.accelerator.device_index(device.index)
 
 
 def own_cost(stamps: Stamps, *, backward: bool = False) -> OwnCost:

@@ -72,7 +72,7 @@ def _precision(subject: Subject, spec: CaseSpec) -> tuple[str | None, str | None
     for name in parts(spec.variant):
         dtype = DTYPES.get(name)
         if dtype is None:
-            raise Unavailable(f"not predicted: what {name} changes is seen only when it runs")
+            raise Unavailable(f"not predicted: {name} has to run")
         if name in CASTS:
             _check_cast(subject, spec, dtype)
             cast = dtype

@@ -14,7 +14,7 @@ from blocktool.measure.step import Phase, Step
 from blocktool.results.profile import RunMode
 from blocktool.trace.inputs import CallArguments
 from blocktool.trace.optimizers import OPTIMIZERS, optimizer_factory
-from blocktool.trace.structure import named_tensors
+from blocktool.trace.structure import map_tensors, named_tensors
 
 
 def step_for(
@@ -31,7 +31,7 @@ def step_for(
     ``"inference"`` is the forward. ``"forward"`` is that of training, whose graph is dropped at
     once. ``"training"`` adds the backward of the sum of all outputs and a step of ``optimizer``
     with learning rate 0, so that the weights stay what they are however often it runs; gradients
-    are dropped with it.
+    are dropped with it, and those of inputs as soon as they are there.
 
     Raises InputError where nothing in the outputs needs a gradient, when it first runs, and
     UsageError for an unknown optimizer.
@@ -85,13 +85,24 @@ class _Training:
 
     def __init__(self, module: nn.Module, arguments: CallArguments, optimizer: str) -> None:
         self._module = module
-        self._arguments = arguments
+        self._leaves: list[torch.Tensor] = []
+        args = (arguments.args, arguments.kwargs)
+        self._args, self._kwargs = map_tensors(args, self._leaf)
         self._out: Any = None
         trainable = [p for p in module.parameters() if p.requires_grad]
         self.stepper = _optimizer(optimizer, trainable) if trainable else None
 
+    def _leaf(self, tensor: torch.Tensor) -> torch.Tensor:
+        """An input that needs a gradient, in the same memory, with nothing behind it: a cast or a
+        graph of the caller's would be followed backwards in each step."""
+        if not tensor.requires_grad:
+            return tensor
+        leaf = tensor.detach().requires_grad_()
+        self._leaves.append(leaf)
+        return leaf
+
     def forward(self) -> None:
-        self._out = self._module(*self._arguments.args, **self._arguments.kwargs)
+        self._out = self._module(*self._args, **self._kwargs)
 
     def backward(self) -> None:
         out, self._out = self._out, None
@@ -105,6 +116,8 @@ class _Training:
         # As the gradient of a plain sum: it takes no memory of its own.
         ones = [torch.ones((), dtype=t.dtype, device=t.device).expand_as(t) for t in leaves]
         torch.autograd.backward(leaves, ones)
+        for leaf in self._leaves:
+            leaf.grad = None  # of the next step's it would be a summand
 
     def update(self) -> None:
         assert self.stepper is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -24,7 +25,8 @@ from blocktool.trace.target import received_by, submodule
 from blocktool.trace.tracer import torch_dtype, trace
 
 _KEPT_BYTES = 2 * 1024**3
-"""A module up to this size is kept and copied; a larger one is built anew for each case."""
+"""A module up to this size is kept and copied. A larger one is built anew for each case, when the
+one before is gone; a second one is there only while it is traced, or is the reference of errors."""
 
 
 class Subject:
@@ -41,6 +43,8 @@ class Subject:
         self._build = build
         self._shared = shared
         self._kept: nn.Module | None = None
+        self._bytes: int | None = None
+        self._anew = False
         self._traces: dict[object, OpTrace] = {}
         self._given = inputs
 
@@ -48,9 +52,21 @@ class Subject:
     def original(self) -> nn.Module:
         """A module to look at and to copy, never to run."""
         if self._kept is None:
-            with own_random_numbers(), user_code_running():
-                self._kept = self._build()
+            self._kept = self._built()
         return self._kept
+
+    def _built(self) -> nn.Module:
+        with own_random_numbers(), user_code_running():
+            if not self._shared:
+                torch.manual_seed(0)  # of all devices: it may be built on any
+            return self._build()
+
+    @property
+    def _is_large(self) -> bool:
+        if self._bytes is None:
+            tensors = tensors_of(self.original)
+            self._bytes = sum(tensor.nbytes for tensor in tensors if not is_lazy(tensor))
+        return self._bytes > _KEPT_BYTES and not self._shared
 
     @property
     def arguments(self) -> CallArguments:
@@ -71,7 +87,7 @@ class Subject:
         """The tensors among the arguments, as they are without any option."""
         return specs_of_arguments(self.arguments)
 
-    @property
+    @cached_property
     def dtype(self) -> str:
         """The floating dtype of most of the parameters; of the inputs where there are none."""
         counted: dict[str, int] = {}
@@ -95,20 +111,18 @@ class Subject:
         return module.to(device=device, dtype=torch_dtype(dtype))
 
     def _copy(self) -> nn.Module:
-        original = self.original
-        held = sum(tensor.nbytes for tensor in tensors_of(original) if not is_lazy(tensor))
-        if self._shared or held <= _KEPT_BYTES:
+        if not self._is_large:
             try:
-                return copy.deepcopy(original)
+                return copy.deepcopy(self.original)
             except Exception as error:
                 if self._shared:
                     raise InputError(
                         f"{self.name} cannot be copied: {type(error).__name__}: {error}",
                         hint="name its class or a function that makes it instead",
                     ) from error
-        self._kept = None  # only one of a large module at a time
-        with own_random_numbers(), user_code_running():
-            return self._build()
+        self._anew = True
+        self._kept = None  # gone before the next one is built
+        return self._built()
 
     def with_values(
         self, inputs: tuple[TensorSpec, ...] | None, device: torch.device, dtype: str | None
@@ -119,7 +133,7 @@ class Subject:
         are valid indices; without any embedding they are 0 or 1.
         """
         arguments = self.arguments_of(inputs)
-        with own_random_numbers():
+        with own_random_numbers(device):
             made = materialized(
                 arguments, device, torch_dtype(dtype), with_values=True, requires_grad=False
             )
@@ -128,8 +142,7 @@ class Subject:
         return made
 
     def _with_indices(self, arguments: CallArguments) -> CallArguments:
-        sizes = [m.num_embeddings for m in self.original.modules() if isinstance(m, nn.Embedding)]
-        most = min(sizes, default=2)
+        most = self._indices
 
         def drawn(tensor: torch.Tensor) -> torch.Tensor:
             if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
@@ -140,6 +153,11 @@ class Subject:
             tuple(map_tensors(value, drawn) for value in arguments.args),
             {name: map_tensors(value, drawn) for name, value in arguments.kwargs.items()},
         )
+
+    @cached_property
+    def _indices(self) -> int:
+        sizes = [m.num_embeddings for m in self.original.modules() if isinstance(m, nn.Embedding)]
+        return min(sizes, default=2)
 
     def traced(
         self,
@@ -168,6 +186,8 @@ class Subject:
                     optimizer=stepping,
                     name=self.name,
                 )
+            if self._anew:
+                self._kept = None
         return self._traces[question]
 
 

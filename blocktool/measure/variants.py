@@ -21,6 +21,7 @@ from blocktool.measure.subject import tensors_in, tensors_of
 from blocktool.measure.variant_names import BASELINE, parts
 from blocktool.measure.zeros import without_zeros
 from blocktool.optimize.fuse import Fused, fuse
+from blocktool.optimize.samples import device_of
 from blocktool.optimize.verify import TOLERANCES, Differs, differences, working_dtype
 from blocktool.results.profile import RunMode
 from blocktool.results.quantize import Kind
@@ -189,13 +190,6 @@ _CHANGES: dict[str, Callable[[Changed, RunMode], Changed]] = {
 
 def _few_of(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-
-
-def device_of(module: nn.Module, arguments: CallArguments) -> torch.device:
-    """The device of the first tensor of a module, or else of its arguments; CPU without any."""
-    for tensor in (*tensors_of(module), *tensors_in(arguments)):
-        return tensor.device
-    return torch.device("cpu")
 
 
 def _mapped(

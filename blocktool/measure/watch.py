@@ -10,7 +10,7 @@ from types import TracebackType
 
 import torch
 
-from blocktool.measure.gpu_state import GpuState, gpu_state
+from blocktool.measure.gpu_state import GpuState, busy_at_first, gpu_state
 from blocktool.measure.processor import (
     CoreClock,
     allowed_cpus,
@@ -20,11 +20,6 @@ from blocktool.measure.processor import (
     thermal_throttles,
 )
 from blocktool.results.watched import Watched, WatchedGpu
-
-try:
-    import resource
-except ImportError:  # not on this platform
-    resource = None  # type: ignore[assignment]
 
 _PROC = Path("/proc")
 
@@ -56,7 +51,8 @@ class Watch:
         after = _reading()
         gpu = None
         if self._gpu_before is not None:
-            gpu = _gpu(self._gpu_before, gpu_state(self._device))
+            busy = busy_at_first(self._device)
+            gpu = _gpu(self._gpu_before, gpu_state(self._device), busy)
         if self._before is not None:
             self.watched = _between(self._before, after, gpu)
 
@@ -71,7 +67,6 @@ class _Reading:
     cpus: frozenset[int]
     waited: dict[str, int]
     ticks: tuple[float, float] | None
-    preempted: int | None
     quota: tuple[int, int] | None
     clock: CoreClock | None
     heat: int | None
@@ -85,7 +80,6 @@ def _reading() -> _Reading:
         cpus=cpus,
         waited=_waited(),
         ticks=_ticks(cpus),
-        preempted=None if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw,
         quota=_quota(),
         clock=core_clock(),
         heat=thermal_throttles(),
@@ -158,10 +152,8 @@ def _between(before: _Reading, after: _Reading, gpu: WatchedGpu | None) -> Watch
         waited_seconds=waited,
         others_cpu_seconds=others,
         steal_seconds=stolen,
-        preempted=_more(before.preempted, after.preempted),
         quota_periods=None if quota is None else max(quota[1][0] - quota[0][0], 0),
         quota_stops=None if quota is None else max(quota[1][1] - quota[0][1], 0),
-        mhz_before=None if before.clock is None else before.clock.mhz,
         mhz_after=None if after.clock is None else after.clock.mhz,
         base_mhz=None if after.clock is None else after.clock.base_mhz,
         thermal_throttles=_more(before.heat, after.heat),
@@ -173,9 +165,8 @@ def _more(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else max(after - before, 0)
 
 
-def _gpu(before: GpuState, after: GpuState | None) -> WatchedGpu:
+def _gpu(before: GpuState, after: GpuState | None, busy: float | None) -> WatchedGpu:
     """What the driver counted between two readings, and the later one."""
-    busy = before.number("utilization.gpu")
     shown = after or before
     counted = {} if after is None else after.limited_seconds
     known = before.limited_seconds
@@ -184,7 +175,7 @@ def _gpu(before: GpuState, after: GpuState | None) -> WatchedGpu:
         limited_seconds={why: seconds for why, seconds in limited.items() if seconds > 0},
         limited_now=() if counted or after is None else after.limited_now,
         others=before.others,
-        busy_before=None if busy is None else busy / 100,
+        busy_before=busy,
         sm_mhz=shown.number("clocks.sm"),
         max_sm_mhz=shown.number("clocks.max.sm"),
         temperature_c=shown.number("temperature.gpu"),

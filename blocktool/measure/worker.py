@@ -17,7 +17,8 @@ from blocktool.measure import in_worker
 from blocktool.measure.answers import Measured, Prepared
 from blocktool.measure.case import CaseRun, Settings
 from blocktool.measure.ceilings import measured_ceilings
-from blocktool.measure.devices import chosen_device
+from blocktool.measure.devices import chosen_device, make_current
+from blocktool.measure.gpu_state import busy_at_first
 from blocktool.measure.machine import machine
 from blocktool.measure.memory_limits import free_memory, limited, out_of_memory
 from blocktool.measure.outcomes import guarded
@@ -167,7 +168,10 @@ def try_batch(request: Request, spec: CaseSpec, limit_bytes: int) -> TriedBatch:
 def _chosen(name: str, threads: int | None) -> torch.device:
     if threads is not None:
         torch.set_num_threads(threads)
-    return chosen_device(name)
+    device = chosen_device(name)
+    make_current(device)
+    busy_at_first(device)  # before there is any work of our own
+    return device
 
 
 def _device(request: Request) -> torch.device:

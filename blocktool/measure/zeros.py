@@ -31,7 +31,7 @@ def without_zeros(module: nn.Module) -> tuple[str, ...]:
         if _may_hide(name, parameter) and not bool(parameter.detach().any())
     ]
     if found:
-        with own_random_numbers(), torch.no_grad():
+        with own_random_numbers(found[0][1].device), torch.no_grad():
             for _, parameter in found:
                 if parameter.numel() == max(parameter.shape, default=1):
                     parameter.fill_(_FACTOR)

@@ -14,7 +14,7 @@ from blocktool.errors import InputError, OptimizationError
 from blocktool.optimize.default_inputs import default_inputs
 from blocktool.optimize.plan import FusePlan, plan
 from blocktool.optimize.rewriting import Rewrite
-from blocktool.optimize.samples import own_random_numbers, samples
+from blocktool.optimize.samples import device_of, own_random_numbers, samples
 from blocktool.optimize.steps import Step
 from blocktool.optimize.verify import (
     RANDOM_TOLERANCES,
@@ -72,7 +72,7 @@ def fuse(module: nn.Module, inputs: Inputs = None, *, verify: bool = True) -> Fu
     """
     module = _checked(module)
     name = type(module).__name__
-    with torch_preserved(), own_random_numbers(), torch.inference_mode(False):
+    with torch_preserved(), own_random_numbers(device_of(module)), torch.inference_mode(False):
         arguments = _arguments(module, inputs)
         found = plan(_copy(module, name), arguments, name)
         unverified = _unverified(module, verify, found.steps)

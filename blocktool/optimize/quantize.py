@@ -82,7 +82,7 @@ def quantize(
     name = type(module).__name__
     skipped = skipped_paths(module, skip)
     like = first_weight(module, kind, name)
-    with own_random_numbers():
+    with own_random_numbers(like.device):
         given = samples(inputs, calibration, like, kind == "static")
         original = inference_copy(module, name)
         expected = _expected(original, given, name)

@@ -76,18 +76,54 @@ def samples(
 
 
 @contextmanager
-def own_random_numbers() -> Iterator[None]:
-    """A fixed seed inside, and the generators of all devices as they were afterwards."""
-    with torch.random.fork_rng():
-        torch.manual_seed(_SEED)
+def own_random_numbers(device: torch.device | None = None) -> Iterator[None]:
+    """A fixed seed inside, and torch's generators as they were afterwards: the CPU's, and that of
+    ``device`` where it is another. Other devices are neither asked nor started."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(_SEED)  # torch.manual_seed is for all devices
+        if device is None or device.type in ("cpu", "meta"):
+            yield
+        else:
+            with _own_numbers_of(device):
+                yield
+
+
+@contextmanager
+def _own_numbers_of(device: torch.device) -> Iterator[None]:
+    generator = torch.get_device_module(device)
+    with torch.accelerator.device_index(device.index):
+        before = generator.get_rng_state()
+        generator.manual_seed(_SEED)
+    try:
         yield
+    finally:
+        with torch.accelerator.device_index(device.index):
+            generator.set_rng_state(before)
 
 
 def called(module: nn.Module, arguments: CallArguments) -> Any:
     """What the module gives for a copy of the arguments, without gradients, with fixed seed."""
     own = copied(arguments)
-    with own_random_numbers(), torch.no_grad():
+    with own_random_numbers(device_of(module, own)), torch.no_grad():
         return module(*own.args, **own.kwargs)
+
+
+def device_of(
+    module: nn.Module | None = None, arguments: CallArguments | None = None
+) -> torch.device:
+    """The device of the first tensor of a module, or else of its arguments; CPU without any."""
+    found: list[torch.Tensor] = []
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        found.append(tensor)
+        return tensor
+
+    if module is not None:
+        for tensor in (*module.parameters(), *module.buffers()):
+            return tensor.device
+    if arguments is not None:
+        map_tensors((arguments.args, arguments.kwargs), note)
+    return found[0].device if found else torch.device("cpu")
 
 
 def copied(arguments: CallArguments) -> CallArguments:

@@ -22,7 +22,7 @@ def latencies_ms(
     away.
     """
     seconds: dict[str, list[float]] = {name: [] for name in modules}
-    with own_random_numbers(), torch.no_grad():
+    with own_random_numbers(device), torch.no_grad():
         for number in range(rounds + 1):
             for name, module in modules.items():
                 elapsed = _seconds(module, copied(arguments), device)
@@ -35,5 +35,5 @@ def _seconds(module: nn.Module, arguments: CallArguments, device: torch.device) 
     start = time.perf_counter()
     module(*arguments.args, **arguments.kwargs)
     if device.type != "cpu":
-        torch.accelerator.synchronize()
+        torch.accelerator.synchronize(device)
     return time.perf_counter() - start

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from blocktool.optimize.samples import called, own_random_numbers
+from blocktool.optimize.samples import called, device_of, own_random_numbers
 from blocktool.trace.inputs import CallArguments
 from blocktool.trace.limits import one_line
 from blocktool.trace.structure import map_tensors
@@ -126,7 +126,7 @@ def varied(call: CallArguments) -> CallArguments:
         drawn = torch.zeros(tensor.shape, dtype=tensor.dtype)
         return drawn.normal_() if tensor.is_floating_point() else drawn
 
-    with own_random_numbers():
+    with own_random_numbers(device_of(None, call)):
         return CallArguments(
             tuple(map_tensors(value, change) for value in call.args),
             {name: map_tensors(value, change) for name, value in call.kwargs.items()},

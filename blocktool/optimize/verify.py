@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from blocktool.optimize.samples import called, own_random_numbers
+from blocktool.optimize.samples import called, device_of, own_random_numbers
 from blocktool.trace.inputs import CallArguments
 from blocktool.trace.limits import one_line
 from blocktool.trace.structure import map_tensors, named_tensors
@@ -116,7 +116,7 @@ def randomize(module: nn.Module, arguments: CallArguments, *, weights: bool = Fa
     Running statistics are drawn around those of what the norms get for these ``arguments``: with
     any others, little of the input would be left at the end of a deep network.
     """
-    with own_random_numbers(), torch.no_grad():
+    with own_random_numbers(device_of(module, arguments)), torch.no_grad():
         for name, tensor in module.named_parameters():
             if tensor.is_floating_point():
                 _draw(name, tensor, weights)

@@ -53,6 +53,7 @@ _COLUMNS: dict[str, Callable[[ProfileCase], object]] = {
     **_within("error", "same_top1"),
     "first_call_ms": lambda case: case.warmup.first_ms if case.warmup else None,
     "warmup_ms": lambda case: case.warmup.ms if case.warmup else None,
+    "host_bound": lambda case: case.host_bound,
     "case_s": lambda case: case.seconds,
 }
 

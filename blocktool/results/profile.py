@@ -147,7 +147,8 @@ class ModuleTimes:
 class VariantError:
     """How far a variant's outputs are from those of the eager module in ``reference`` precision.
 
-    The largest difference over the largest magnitude, over all outputs (None: not finite);
+    The largest difference over the largest magnitude, over all outputs (None: not finite); of an
+    output that is zero everywhere in the reference, the largest difference itself.
     ``sqnr_db`` the worst signal-to-noise ratio (None: infinite or undefined).
     ``eager_relative_error`` is the same for the eager module in the case's own dtype.
     ``same_top1``, for outputs of shape (batch, classes): the share of items with the same largest
@@ -169,7 +170,9 @@ class ProfileCase:
     ``throughput`` is in items (leading size) per second, ``gflops`` 1e9 FLOPs per second (2 per
     MAC, contractions alone), ``gbps`` 1e9 bytes read and written per second, both by the static
     count of the eager module. ``precision`` is half the width of the interval of the median over
-    the median.
+    the median. ``host_bound``, on devices that work through a queue, is the share of the time in
+    which the host was still giving work to the device: at about 1 the start of operations bounds
+    it.
     """
 
     index: int
@@ -199,6 +202,7 @@ class ProfileCase:
     error: VariantError | None = None
     modules: ModuleTimes | None = None
     warmup: Warmup | None = None
+    host_bound: float | None = None
     seconds: float = 0.0
     """The case as a whole, with building and warm-up."""
     notes: tuple[str, ...] = ()

@@ -12,8 +12,8 @@ class WatchedGpu:
     ``limited_seconds`` is, by reason ("power cap", "thermal slowdown", ...), how long the clocks
     were held down, from the driver's counters; ``limited_now`` the reasons that held when the work
     had just ended, for drivers without counters. ``others`` are further processes that compute on
-    the device, ``busy_before`` the share of the last moments before the start in which it worked.
-    Clocks, temperature and power were read right after the work.
+    the device, ``busy_before`` the share of a moment in which it worked before this process gave it
+    any work. Clocks, temperature and power were read right after the work.
     """
 
     limited_seconds: dict[str, float] = field(default_factory=dict)
@@ -36,11 +36,10 @@ class Watched:
     ``waited_seconds`` is how long its threads were ready to run but had no core, summed over
     threads. ``others_cpu_seconds`` is what everything else used of the ``cpus`` (hardware threads)
     that the process may run on, ``steal_seconds`` what a hypervisor took of them for other
-    guests. ``preempted`` counts involuntary context switches. ``quota_stops`` is in how many of
-    ``quota_periods`` a container's CPU quota stopped the process. ``mhz_before`` and ``mhz_after``
-    are the clock of the core that the main thread ran on, ``base_mhz`` what its maker
-    promises with all cores at work; ``thermal_throttles`` counts how often the CPUs were slowed
-    down for heat.
+    guests. ``quota_stops`` is in how many of ``quota_periods`` a container's CPU quota stopped the
+    process. ``mhz_after`` is the clock of the core that the main thread ran on, right after the
+    work, ``base_mhz`` what its maker promises with all cores at work; ``thermal_throttles`` counts
+    how often the CPUs were slowed down for heat.
     """
 
     wall_seconds: float
@@ -49,10 +48,8 @@ class Watched:
     waited_seconds: float | None = None
     others_cpu_seconds: float | None = None
     steal_seconds: float | None = None
-    preempted: int | None = None
     quota_periods: int | None = None
     quota_stops: int | None = None
-    mhz_before: float | None = None
     mhz_after: float | None = None
     base_mhz: float | None = None
     thermal_throttles: int | None = None

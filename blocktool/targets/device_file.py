@@ -34,8 +34,8 @@ def read_device_file(name: str) -> Ceilings:
 
     The keys are those of :class:`~blocktool.results.roofline.Ceilings`: ``gflops`` (by dtype, in
     1e9 FLOPs per second), ``gbps`` (1e9 bytes per second) and ``overhead_us`` must be there;
-    ``memory_gb`` is ``memory_bytes`` in 1e9, and ``kind`` is ``"cuda"`` if left out. A report that ``blocktool profile`` saved as JSON
-    gives the limits that it measured.
+    ``memory_gb`` is ``memory_bytes`` in 1e9, and ``kind`` is ``"cuda"`` if left out. A report that
+    ``blocktool profile`` saved as JSON gives the limits that it measured.
 
     Raises ConfigError, with file, line and key, for a file that cannot be read or has a value
     that makes no sense, and ReportError for a report without limits.

@@ -209,10 +209,10 @@ def test_predictions_of_variants(blocktool: Blocktool, project: Project) -> None
     cases = {case["variant"]: case for case in report(done)["cases"]}
     eager, bf16, amp = (cases.pop(name) for name in ("eager", "bf16", "amp-bf16"))
     flops = 2 * 64 * 1024 * 1024
-    assert eager["roofline"]["compute_ms"] == pytest.approx(flops / 10e9 * 1e3)
-    assert bf16["roofline"]["compute_ms"] == pytest.approx(flops / 40e9 * 1e3)
-    assert amp["roofline"]["compute_ms"] == pytest.approx(flops / 40e9 * 1e3)
-    assert bf16["roofline"]["memory_ms"] == pytest.approx(eager["roofline"]["memory_ms"] / 2)
+    assert eager["roofline"]["compute_ms"] == pytest.approx(flops / 10e9 * 1e3, 1e-5)
+    assert bf16["roofline"]["compute_ms"] == pytest.approx(flops / 40e9 * 1e3, 1e-5)
+    assert amp["roofline"]["compute_ms"] == pytest.approx(flops / 40e9 * 1e3, 1e-5)
+    assert bf16["roofline"]["memory_ms"] == pytest.approx(eager["roofline"]["memory_ms"] / 2, 1e-5)
     assert bf16["predicted_peak_bytes"] < eager["predicted_peak_bytes"]
     assert amp["predicted_peak_bytes"] is None
     assert {case["moved_bytes"] for case in (eager, bf16, amp)} == {eager["moved_bytes"]}
@@ -231,7 +231,8 @@ def test_a_prediction_under_autocast(blocktool: Blocktool, project: Project) -> 
     case, again = report(done)["cases"]
     assert case["dtype"] == "bfloat16"
     # 989.4 TFLOP/s: https://resources.nvidia.com/en-us-tensor-core/nvidia-tensor-core-gpu-datasheet
-    assert case["roofline"]["compute_ms"] == pytest.approx(2 * 64 * 1024 * 1024 / 989.4e12 * 1e3)
+    ms = 2 * 64 * 1024 * 1024 / 989.4e12 * 1e3
+    assert case["roofline"]["compute_ms"] == pytest.approx(ms, 1e-5)
     assert case["predicted_peak_bytes"] is None
     assert (again["kind"], again["reason"]) == (
         "unavailable",
@@ -242,29 +243,29 @@ def test_a_prediction_under_autocast(blocktool: Blocktool, project: Project) -> 
 def test_a_prediction_has_the_attention_of_its_device(
     blocktool: Blocktool, project: Project
 ) -> None:
-    from torch import nn
-
-    from blocktool.trace.tracer import trace
-
     project.write(
         "attend.py",
         """
         from torch import nn
+        from torch.nn.functional import scaled_dot_product_attention
 
-        def Attend():
-            return nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+        class Attend(nn.Module):
+            def forward(self, x):
+                return scaled_dot_product_attention(x, x, x)
         """,
     )
-    layer, shape = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True), (2, 32, 64)
-    board = {"gflops": {"float32": 10}, "gbps": 1e-3, "overhead_us": 0}
+    board = {"gflops": {"float32": 10}, "gbps": 1, "overhead_us": 0}
+    tensor, rows = 2 * 4 * 50 * 16 * 4, 2 * 4 * 50 * 4  # bytes: the input; a number for each row
+    moved = {}
     for kind in ("cpu", "cuda"):
         project.write(f"{kind}.json", json.dumps(board | {"kind": kind}))
-        args = ("-i", "2x32x64", "--mode", "training", "--assume", f"{kind}.json", "-f", "json")
+        args = ("-i", "2x4x50x16", "--assume", f"{kind}.json", "-f", "json")
         done = blocktool("profile", "attend.py:Attend", *args)
         assert done.code == 0, done.err
-        record = trace(layer, shape, mode="training", optimizer="sgd", attention=kind)
-        moved = sum(op.read_bytes + op.written_bytes for op in record.ops)
-        assert report(done)["cases"][0]["moved_bytes"] == moved
+        moved[kind] = report(done)["cases"][0]["moved_bytes"]
+    # The input once, the output, and what else the kernels return without gradients: on a CPU the
+    # logarithms of the softmax's sums, on a GPU (memory-efficient) a seed and an offset of int64.
+    assert moved == {"cpu": 2 * tensor + rows, "cuda": 2 * tensor + 2 * 8}
 
 
 def test_the_exit_code_of_predictions(blocktool: Blocktool, project: Project) -> None:

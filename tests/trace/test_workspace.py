@@ -43,8 +43,8 @@ def bytes_of(
     channels, out, kernel, stride, groups = sizes
     conv = nn.Conv2d(channels, out, kernel, stride, kernel // 2, groups=groups, bias=False)
     form = torch.channels_last if last else torch.contiguous_format
-    # Something that needs no memory of its own on either side, but makes the gradient dense.
-    module = nn.Sequential(conv, nn.Hardtanh(inplace=True)).to(dtype=dtype, memory_format=form)
+    # In place, so that it adds nothing; its backward makes the gradient of the sum dense.
+    module = nn.Sequential(conv, nn.ReLU(inplace=True)).to(dtype=dtype, memory_format=form)
     x = torch.randn(4, channels, 40, 40, dtype=dtype).contiguous(memory_format=form)
     x.requires_grad_(mode == "training")
     record = trace(module, x, mode="training" if mode == "training" else "forward")
