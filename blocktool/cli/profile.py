@@ -11,6 +11,7 @@ from blocktool.cli import options
 from blocktool.cli import profile_options as own
 from blocktool.cli.errors import FAILED, INTERRUPTED, note, say_error, warn
 from blocktool.cli.options import at_least, chosen, color_choice
+from blocktool.cli.profile_request import read_request
 from blocktool.cli.progress import Bar
 from blocktool.cli.signals import ends_interrupt
 from blocktool.cli.terminal import choose_color, fitted
@@ -88,7 +89,7 @@ def profile(
     )
     rule = _rule(min_time, max_time, precision, cold_cache)
     limit = own.seconds("--timeout", timeout)
-    request = _request(
+    request = read_request(
         target,
         arguments or [],
         input or [],
@@ -228,59 +229,3 @@ def _exit(report: Profile, interrupted: int) -> None:
         raise typer.Exit(FAILED)
     if failed:
         raise typer.Exit(1)
-
-
-def _request(
-    target: str,
-    arguments: list[str],
-    shapes: list[str],
-    *,
-    select: str | None,
-    batch: list[str] | None,
-    size: list[str] | None,
-    dtype: tuple[str, ...],
-    amp: bool,
-    modes: tuple[str, ...],
-    optimizer: str,
-    variant: list[str],
-    device: str,
-    assume: str | None,
-    threads: int | None,
-    ceilings: bool,
-    per_module: bool,
-    trace_file: str | None,
-    find_max_batch: bool,
-    memory_limit: str | None,
-) -> Request:
-    """Everything that can be read without torch is read here, so that a slip costs no second."""
-    from blocktool.check.sizes import parse_batches, parse_extents
-    from blocktool.measure.memory_size import parse_memory
-    from blocktool.measure.request import Request
-    from blocktool.measure.variant_names import parse_variants
-    from blocktool.targets.inputs import parse_dtype, parse_inputs
-
-    if memory_limit is not None and not find_max_batch:
-        raise UsageError("--memory-limit is for --find-max-batch", hint="add it, or leave both out")
-    for name in dtype:
-        parse_dtype(name)
-    return Request(
-        target=target,
-        arguments=tuple(arguments),
-        inputs=parse_inputs(shapes),
-        select=select,
-        device=device,
-        batches=parse_batches(batch) if batch else (),
-        sizes=parse_extents(size) if size else (),
-        dtypes=dtype,
-        amp=amp,
-        modes=tuple(chosen("--mode", mode, own.MODES) for mode in modes),
-        variants=parse_variants(variant),
-        optimizer=optimizer,
-        threads=threads,
-        per_module=per_module,
-        trace_file=trace_file,
-        ceilings=ceilings and assume is None,
-        assume=assume,
-        find_max_batch=find_max_batch,
-        memory_limit=None if memory_limit is None else parse_memory(memory_limit),
-    )

@@ -36,8 +36,8 @@ from blocktool.trace.tracer import torch_dtype
 @dataclass(frozen=True)
 class Reference:
     """What the eager module gives: ``outputs`` in the precision that ``precision`` names, and
-    ``eager_outputs`` in the case's own dtype. Both lie on the CPU, since they are kept while further
-    variants are measured."""
+    ``eager_outputs`` in the case's own dtype. Both lie on the CPU, since they are kept while
+    further variants are measured."""
 
     precision: str
     outputs: Any

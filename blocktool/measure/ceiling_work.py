@@ -20,7 +20,7 @@ class Work:
     """Something to run, how much of it there is (FLOPs or bytes), and how often it is run in one
     sample."""
 
-    run: Callable[[], object]
+    run: Callable[[], None]
     amount: float
     calls: int = 1
 
@@ -67,7 +67,7 @@ def started(device: torch.device, jobs: Iterable[Callable[[int], Work]]) -> None
     synchronize(device)
 
 
-def tiny_modules(device: torch.device) -> Iterator[Callable[[], object]]:
+def tiny_modules(device: torch.device) -> Iterator[Callable[[], None]]:
     """Modules on a few numbers: a linear, an activation, a normalization and a convolution."""
     for module, shape in (
         (nn.Linear(4, 4), (1, 4)),
@@ -75,7 +75,11 @@ def tiny_modules(device: torch.device) -> Iterator[Callable[[], object]]:
         (nn.LayerNorm(4), (1, 4)),
         (nn.Conv2d(4, 4, 1), (1, 4, 1, 1)),
     ):
-        yield partial(module.to(device).eval(), torch.zeros(shape, device=device))
+        yield partial(_call, module.to(device).eval(), torch.zeros(shape, device=device))
+
+
+def _call(module: nn.Module, x: torch.Tensor) -> None:
+    module(x)
 
 
 def convolutions_alone_use_tf32(device: torch.device) -> bool:

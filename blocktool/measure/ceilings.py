@@ -48,9 +48,10 @@ def measured_ceilings(
     """The ceilings of ``device`` for each of ``dtypes`` that it multiplies matrices in.
 
     It takes about ``budget_seconds``, once libraries are loaded; longer on a busy machine, where a
-    product may take as long as the system lets other processes run. ``"float32"`` is at the precision that torch is set to;
-    where cuDNN may use TF32 for convolutions but matrix products may not, ``"tf32"`` has the rate
-    of a large convolution. ``memory_bytes`` is that of the machine, or of the container.
+    product may take as long as the system lets other processes run. ``"float32"`` is at the
+    precision that torch is set to; where cuDNN may use TF32 for convolutions but matrix products
+    may not, ``"tf32"`` has the rate of a large convolution. ``memory_bytes`` is that of the
+    machine, or of the container.
     """
     named = {name: found for name in dtypes if (found := floating(name)) is not None}
     jobs: dict[str, Callable[[int], Work]] = {

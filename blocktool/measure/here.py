@@ -165,9 +165,9 @@ def _tell_nobody(doing: str, samples: Sequence[float] = (), calls: int = 1) -> N
 def _caller_kept(request: Request, device: torch.device) -> Iterator[None]:
     """Leaves the caller's process as it was, but for what is compiled."""
     compiles = any("compile" in variant for variant in request.variants)
-    with current(device), _threads(request.threads), _random_numbers(device):
-        with _compiler_settings() if compiles else nullcontext():
-            yield
+    compiler = _compiler_settings() if compiles else nullcontext()
+    with current(device), _threads(request.threads), _random_numbers(device), compiler:
+        yield
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class _Training:
 
     def __init__(self, module: nn.Module, arguments: CallArguments, optimizer: str) -> None:
         self._module = module
-        self._leaves: list[torch.Tensor] = []
+        self._leaves: dict[int, torch.Tensor] = {}
         args = (arguments.args, arguments.kwargs)
         self._args, self._kwargs = map_tensors(args, self._leaf)
         self._out: Any = None
@@ -97,9 +97,9 @@ class _Training:
         graph of the caller's would be followed backwards in each step."""
         if not tensor.requires_grad:
             return tensor
-        leaf = tensor.detach().requires_grad_()
-        self._leaves.append(leaf)
-        return leaf
+        if id(tensor) not in self._leaves:  # one that is given twice stays one
+            self._leaves[id(tensor)] = tensor.detach().requires_grad_()
+        return self._leaves[id(tensor)]
 
     def forward(self) -> None:
         self._out = self._module(*self._args, **self._kwargs)
@@ -116,7 +116,7 @@ class _Training:
         # As the gradient of a plain sum: it takes no memory of its own.
         ones = [torch.ones((), dtype=t.dtype, device=t.device).expand_as(t) for t in leaves]
         torch.autograd.backward(leaves, ones)
-        for leaf in self._leaves:
+        for leaf in self._leaves.values():
             leaf.grad = None  # of the next step's it would be a summand
 
     def update(self) -> None:

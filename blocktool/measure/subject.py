@@ -120,7 +120,9 @@ class Subject:
                         f"{self.name} cannot be copied: {type(error).__name__}: {error}",
                         hint="name its class or a function that makes it instead",
                     ) from error
-        self._anew = True
+        if not self._anew:
+            _ = self.dtype, self._indices  # while there is one to ask
+            self._anew = True
         self._kept = None  # gone before the next one is built
         return self._built()
 

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -100,6 +101,59 @@ def test_where_float64_cannot_be_had() -> None:
         reference_of(low, of(X.bfloat16()), "inference")
 
 
+class NoMemory(nn.Module):
+    """Has none for what is more than so many bytes a number."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.most = most
+
+    def to(self, dtype: Any) -> Any:  # type: ignore[override]
+        if isinstance(dtype, torch.dtype) and dtype.itemsize > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
+        return super().to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x)
+
+
+def test_too_little_memory_for_the_reference() -> None:
+    found = reference_of(NoMemory(4).eval(), of(X), "inference")
+    assert found.precision == "float32 (float64: OutOfMemoryError: CUDA out of memory.)"
+    assert torch.equal(found.outputs, found.eager_outputs)
+
+
+@pytest.mark.parametrize(
+    "broken", [MemoryError("no more"), SystemExit("bye"), RuntimeError("CUDA error: x\nmore")]
+)
+def test_whatever_goes_wrong_is_a_reason(
+    broken: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise broken
+
+    subject = Subject("it", network, (6, 4))
+    ready = Changed(network().eval(), of(X.clone()))
+    for name in ("fresh", "with_values"):
+        with monkeypatch.context() as patch:
+            patch.setattr(subject, name, fail)
+            references = References()
+            assert references.error(subject, spec(), ready) is None
+        text = str(references.reason)
+        assert str(broken).split("\n")[0] in text
+        assert "\n" not in text
+    assert References().error(subject, spec(), ready) is not None
+
+
+@pytest.mark.gpu
+def test_the_reference_takes_no_memory_of_the_gpu() -> None:
+    module = network().eval().cuda()
+    found = reference_of(module, of(X.cuda()), "inference")
+    assert found.precision == "float64"
+    assert found.outputs.device.type == found.eager_outputs.device.type == "cpu"
+
+
 class Draws(nn.Module):
     """Draws from a generator of torch's, of Python's, or of none."""
 
@@ -120,6 +174,7 @@ class Draws(nn.Module):
         (nn.Dropout(0.0), "training", True),
         (Draws(torch.rand_like), "inference", False),
         (Draws(lambda x: x * random.random()), "inference", False),
+        (Draws(lambda x: x * float(np.random.rand())), "inference", False),
         (Draws(lambda x: x + 1), "training", True),
     ],
 )

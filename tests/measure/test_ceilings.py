@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -86,6 +87,33 @@ def test_the_rates_of_a_simulated_device(simulated: Callable[[Device], None], sl
     assert found.source == "measured"
     if not slow:
         assert device.now == pytest.approx(0.3, abs=0.02)
+
+
+def test_the_time_starts_when_libraries_have(
+    simulated: Callable[[Device], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device()
+    simulated(device)
+    started: set[str] = set()
+
+    def starting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The first call takes a second, as that of a library which it loads."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            device.now += name not in started
+            started.add(name)
+            return function(*args, **kwargs)
+
+        return call
+
+    names = ("linear", "relu", "layer_norm", "conv2d")
+    for name in names:
+        monkeypatch.setattr(nn.functional, name, starting(name, getattr(nn.functional, name)))
+    monkeypatch.setattr(torch, "mm", starting("mm", torch.mm))
+    found = measured_ceilings(CPU, ["float32"], budget_seconds=0.3)
+    assert {"linear", "layer_norm", "mm"} <= started
+    assert device.now == pytest.approx(len(started) + 0.3, abs=0.02)
+    assert found.gflops == {"float32": pytest.approx(RATE / 1e9, rel=0.01)}
 
 
 def test_a_busy_machine_does_not_make_it_endless(

@@ -51,7 +51,11 @@ def test_not_finite(wrong: float) -> None:
 def test_zeros() -> None:
     zeros = torch.zeros(3)
     assert error(zeros, zeros.half()).max_relative_error == 0.0
-    assert error(zeros, torch.tensor([0.0, 0.0, 1e-30])).max_relative_error is None
+    # Nothing is relative to zeros: it is the difference itself.
+    assert error(zeros, torch.tensor([0.0, 1e-30, -1e-7])).max_relative_error == pytest.approx(1e-7)
+    assert error(torch.zeros(0), torch.zeros(0)).max_relative_error == 0.0
+    tiny = torch.full((1,), 1e-160, dtype=torch.float64)
+    assert error(tiny, torch.full((1,), 1e150, dtype=torch.float64)).max_relative_error > 1e300
     both = error([zeros, REFERENCE], [zeros, REFERENCE * 1.25])
     assert both.max_relative_error == pytest.approx(0.25)
 

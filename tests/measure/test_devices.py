@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import torch
 
 from blocktool.errors import UsageError
-from blocktool.measure.devices import chosen_device, synchronize
+from blocktool.measure.devices import (
+    chosen_device,
+    current,
+    make_current,
+    same_device,
+    synchronize,
+    timed_event,
+)
 
 
 @pytest.fixture
@@ -124,6 +133,62 @@ def test_waiting_for_the_cpu_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert waited == []
     synchronize(torch.device("cuda", 1))
     assert waited == [torch.device("cuda", 1)]
+
+
+def test_the_cpu_is_never_made_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(torch.accelerator, "set_device_index", made.append)
+    make_current(torch.device("cpu"))
+    make_current(torch.device("cuda"))  # the current one is meant
+    with current(torch.device("cpu")), current(torch.device("cuda")):
+        pass
+    assert made == []
+    make_current(torch.device("cuda", 1))
+    assert made == [1]
+
+
+def test_the_device_is_current_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = [0]
+
+    def exchange(index: int) -> int:
+        seen.append(index)
+        return seen[-2]
+
+    monkeypatch.setattr(torch._C, "_accelerator_exchangeDevice", exchange)
+    monkeypatch.setattr(torch._C, "_accelerator_maybeExchangeDevice", exchange)
+    with suppress(KeyError), current(torch.device("cuda", 1)):
+        assert seen[-1] == 1
+        raise KeyError
+    assert seen == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("cpu", "cpu", True),
+        ("cuda", "cuda:0", True),
+        ("cuda:1", "cuda:1", True),
+        ("cuda", "cuda:1", False),
+        ("cuda:0", "cpu", False),
+    ],
+)
+def test_same_devices(one: str, other: str, same: bool) -> None:
+    assert same_device(torch.device(one), torch.device(other)) == same
+    assert same_device(torch.device(other), torch.device(one)) == same
+
+
+@pytest.mark.gpu
+def test_events_and_the_current_gpu() -> None:
+    device = torch.device("cuda", torch.cuda.device_count() - 1)
+    before = torch.cuda.current_device()
+    with current(device):
+        assert torch.cuda.current_device() == device.index
+        start, end = timed_event(device), timed_event(device)
+        start.record()
+        end.record()
+        synchronize(device)
+        assert start.elapsed_time(end) >= 0
+    assert torch.cuda.current_device() == before
 
 
 @pytest.mark.gpu

@@ -41,6 +41,7 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tool:
     tool = Tool(tmp_path)
     tool.answers("exit 9")
     monkeypatch.setattr(states, "_driver", states._Driver())
+    states.busy_at_first.cache_clear()
     return tool
 
 
@@ -158,6 +159,20 @@ def test_a_watch_has_what_was_counted_meanwhile(tool: Tool) -> None:
     assert (gpu.limited_now, gpu.others, gpu.busy_before) == ((), 1, 0.37)
     assert (gpu.sm_mhz, gpu.max_sm_mhz, gpu.temperature_c) == (1410, 1980, 61)
     assert (gpu.power_watts, gpu.power_limit_watts) == (698.31, 700)
+
+
+def test_our_own_work_is_not_what_the_gpu_was_busy_with_before(tool: Tool) -> None:
+    idle = PLAIN.replace(", 37,", ", 0,")
+    assert idle != PLAIN
+    tool.answers(f'echo "{idle}"')
+    assert states.busy_at_first(GPU) == 0
+    tool.answers(recent("0, 0, 0, 0", apps="9\\n"))  # now we work, and it says 37%
+    for _ in range(2):
+        with Watch(GPU) as watch:
+            pass
+        assert watch.watched is not None
+        assert watch.watched.gpu is not None
+        assert (watch.watched.gpu.others, watch.watched.gpu.busy_before) == (1, 0)
 
 
 @pytest.mark.gpu

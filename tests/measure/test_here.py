@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+import random
+import warnings
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +18,8 @@ import blocktool
 from blocktool.errors import InputError, ModuleError, UsageError
 from blocktool.measure import case as measured_case
 from blocktool.measure import timing
+from blocktool.measure import variants as all_variants
+from blocktool.measure.changed import Changed
 
 QUICK = {"min_seconds": 0.02, "max_seconds": 0.05, "device": "cpu", "ceilings": False}
 
@@ -115,6 +123,58 @@ def test_a_module_that_raises() -> None:
     with pytest.raises(ModuleError, match="not today") as caught:
         blocktool.profile(Never(), (1, 3), **QUICK)
     assert any("test_here.py" in line for line in caught.value.details)
+
+
+class Draws(nn.Module):
+    """Draws from all generators."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * random.random() * float(np.random.rand()) + torch.rand_like(x)
+
+
+def test_the_callers_random_numbers_are_left_alone() -> None:
+    torch_state, own, numpys = (
+        torch.get_rng_state(),
+        random.getstate(),
+        pickle.dumps(np.random.get_state()),
+    )
+    settings = {**QUICK, "ceilings": True}
+    report = blocktool.profile(Draws(), (1, 3), mode="forward", variants=["bf16"], **settings)
+    assert [case.outcome for case in report.cases] == ["passed", "passed"]
+    assert all("random numbers" in str(case.notes) for case in report.cases)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert random.getstate() == own
+    assert pickle.dumps(np.random.get_state()) == numpys
+
+
+def test_the_compilers_settings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torch._inductor.config as inductor
+    monkeypatch.setattr(inductor, "compile_threads", 7)
+    set_to: list[int] = []
+
+    def changed(name: str, module: nn.Module, arguments: Any, mode: str, **_: object) -> Changed:
+        if name != "eager":
+            inductor.compile_threads = 1  # as compiling does
+            set_to.append(inductor.compile_threads)
+        return Changed(module, arguments)
+
+    monkeypatch.setattr(all_variants, "changed", changed)
+    blocktool.profile(nn.Linear(3, 3), (1, 3), variants=["compile"], **QUICK)
+    assert set_to == [1]
+    assert inductor.compile_threads == 7
+
+
+def test_running_out_of_memory_is_no_fault_of_the_inputs() -> None:
+    class Large(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if not x.is_meta:
+                torch.empty(1 << 46, dtype=torch.uint8)
+            return x
+
+    with pytest.raises(ModuleError, match="memory"):
+        blocktool.profile(Large(), (1, 3), **QUICK)
 
 
 def test_wrong_arguments() -> None:

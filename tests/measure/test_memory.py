@@ -8,7 +8,14 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from blocktool.measure.allocator_events import Change, in_order, recorded, running_sum
+from blocktool.measure import memory
+from blocktool.measure.allocator_events import (
+    Change,
+    Recording,
+    in_order,
+    recorded,
+    running_sum,
+)
 from blocktool.measure.memory import held_bytes, memory_use
 from blocktool.measure.step import Phase, Step
 from blocktool.measure.steps import scope, state_of, step_for
@@ -236,6 +243,31 @@ def test_only_the_device_is_recorded() -> None:
     assert [change.nbytes for change in recorded(step).changes] == [400, -400]
 
 
+def test_tensors_of_others_on_a_device_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = 10_000
+    live = [foreign + 600, foreign + 1600, foreign + 1100, foreign + 600]
+    changes = (
+        Change(2, 1, 1000, live[1]),
+        Change(3, 1, -500, live[2]),
+        Change(4, 2, -500, live[3]),
+    )
+    readings = {
+        **dict.fromkeys(("synchronize", "empty_cache", "reset_peak_memory_stats")),
+        "memory_allocated": live[0],
+        "max_memory_allocated": max(live),
+        "max_memory_reserved": 2**20,
+    }
+    for name, value in readings.items():
+        monkeypatch.setattr(torch.accelerator, name, lambda *_, value=value: value)
+    monkeypatch.setattr(memory, "recorded", lambda _: Recording(changes, (1,)))
+    held = torch.empty(512, dtype=torch.uint8)  # the allocator rounds
+    monkeypatch.setattr(memory, "held_bytes", lambda tensors, _: sum(t.nbytes for t in tensors))
+    use = memory_use(Step((), torch.device("cuda", 0)), [held])
+    assert use is not None
+    assert (use.held_bytes, use.peak_bytes, use.reserved_bytes) == (512, 1512, 2**20)
+    assert [size for _, size in use.timeline] == [512, 1512, 1012, 512]
+
+
 @pytest.mark.gpu
 def test_a_gpu_is_read_by_its_counters() -> None:
     device = torch.device("cuda", torch.cuda.current_device())
@@ -244,15 +276,18 @@ def test_a_gpu_is_read_by_its_counters() -> None:
     step = step_for(module, CallArguments((x,), {}), "training", device)
     with scope("training"):
         step.run()
+        foreign = torch.empty(10**8, dtype=torch.uint8, device=device)
         use = memory_use(step, [*module.parameters(), x])
         torch.cuda.synchronize()
+        before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         step.run()
         torch.cuda.synchronize()
     assert use is not None
     assert use.source == "device counters"
-    assert use.peak_bytes == torch.cuda.max_memory_allocated()
+    assert use.peak_bytes - use.held_bytes == torch.cuda.max_memory_allocated() - before
     assert use.reserved_bytes is not None
-    assert use.reserved_bytes >= use.peak_bytes > use.held_bytes
+    assert use.reserved_bytes >= use.peak_bytes + foreign.nbytes
+    assert use.peak_bytes > use.held_bytes
     if use.timeline:
         assert max(size for _, size in use.timeline) == use.peak_bytes

@@ -15,8 +15,8 @@ from blocktool.errors import ModuleError, OptimizationError
 from blocktool.measure.changed import Changed, Unavailable
 from blocktool.measure.variant_names import VARIANTS
 from blocktool.measure.variants import changed
-from blocktool.optimize.samples import device_of
 from blocktool.optimize import quantize_linear
+from blocktool.optimize.samples import device_of
 from blocktool.optimize.torchao import import_torchao
 from blocktool.results.profile import RunMode
 from blocktool.trace.inputs import CallArguments

@@ -84,8 +84,6 @@ def test_a_thread_runs_or_waits_for_its_core(pinned: int, busy: psutil.Process) 
     assert accounted == pytest.approx(found.wall_seconds, rel=0.15)
     assert found.waited_share is not None
     assert found.waited_share > 0.1
-    assert found.preempted is not None
-    assert found.preempted >= 1
 
 
 def test_own_time_includes_children_that_have_ended() -> None:
@@ -108,7 +106,6 @@ def test_it_can_be_sent_and_stays_when_the_block_raises() -> None:
 def test_where_there_are_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((watch, "_PROC"), (processor, "_PROC"), (processor, "_CPUS")):
         monkeypatch.setattr(module, name, tmp_path / "none")
-    monkeypatch.setattr(watch, "resource", None)
     with Watch(CPU) as look:
         spin(0.01)
     found = seen(look)
@@ -143,7 +140,6 @@ def test_differences_by_hand() -> None:
         cpus=frozenset({0, 1}),
         waited={"1": 5, "2": 10**9},
         ticks=(100.0, 3.0),
-        preempted=7,
         quota=(40, 2),
         clock=None,
         heat=5,
@@ -154,7 +150,6 @@ def test_differences_by_hand() -> None:
         cpus=frozenset({0, 1}),
         waited={"1": 10**8 + 5, "3": 2 * 10**8},  # one thread ended, one began
         ticks=(103.0, 3.5),
-        preempted=9,
         quota=(60, 12),
         clock=processor.CoreClock(3100.0, 2000.0),
         heat=5,
@@ -167,7 +162,6 @@ def test_differences_by_hand() -> None:
         waited_seconds=pytest.approx(0.3),
         others_cpu_seconds=1.5,
         steal_seconds=0.5,
-        preempted=2,
         quota_periods=20,
         quota_stops=10,
         mhz_after=3100.0,
