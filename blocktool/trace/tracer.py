@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import torch
@@ -18,6 +19,9 @@ from blocktool.trace.layouts import ShapeMismatchError
 from blocktool.trace.limits import RungUnavailableError, needs_data, one_line, raised_in_torch
 from blocktool.trace.optimizers import optimizer_factory
 from blocktool.trace.run import Plan, Run
+
+_COMPILER = "torch._dynamo"
+"""What torch imports when an operation first reaches one of its decompositions in Python."""
 
 
 def trace(
@@ -80,7 +84,14 @@ def trace(
     suspected: ModuleError | None = None
     for rung in rungs:
         run = Run(plan, rung, tuple(fallbacks))
+        known = _COMPILER in sys.modules
         try:
+            result = run.result()
+            if known or _COMPILER not in sys.modules:
+                return result
+            # The import keeps the frames alive that it was called from, and their tensors with
+            # them: the run is told again as every later one is.
+            run = Run(plan, rung, tuple(fallbacks))
             return run.result()
         except BlocktoolError:
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -136,3 +138,19 @@ def test_integer_outputs_do_not_stop_a_backward() -> None:
 
     record = trace(Both(), (2, 4), mode="training", input_grad=True)
     assert sum(op.macs for op in record.ops) == 3 * 2 * 4 * 5
+
+
+def test_the_first_trace_of_a_process_is_like_the_others() -> None:
+    code = """
+import blocktool
+from torch import nn
+from blocktool.analysis.memory import peak_memory
+made = []
+for _ in range(2):
+    act = nn.Hardtanh()
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), act, nn.Conv2d(8, 8, 3), act)
+    record = blocktool.trace(net, (2, 3, 32, 32), mode="training")
+    made.append((len(record.ops), peak_memory(record)))
+assert made[0] == made[1], made
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
