@@ -78,8 +78,9 @@ def _load(watched: Watched, machine: Machine | None) -> Doubt:
     part = watched.others_share or 0.0
     cores = "core" if watched.cpus == 1 else f"{watched.cpus} cores"
     hint = "end other work (`top` shows it) and run again"
-    left = math.floor(watched.cpus * (1 - part))
-    if machine is not None and 1 <= left < machine.threads:
+    # At least one: threads that wait for each other make a call many times as long.
+    left = max(math.floor(watched.cpus * (1 - part)), 1)
+    if machine is not None and left < machine.threads:
         hint += f", or leave it its share: --threads {left}"
     message = f"other processes used {share(part)} of the {cores} while it was timed"
     together = message.replace("used", "used up to").replace("it was", "cases were")

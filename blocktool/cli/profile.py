@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,10 @@ def profile(
         )
     shown.write(report)
     _conclude(report, place, shown=kind == "table" and place.path is None, quiet=quiet)
-    _exit(report, INTERRUPTED if ended.number is None else 128 + ended.number)
+    if request.trace_file is not None and not quiet and os.path.exists(request.trace_file):
+        note(f"wrote {request.trace_file}")
+    code = INTERRUPTED if ended.number is None else 128 + ended.number
+    _exit(report, code, told=kind == "table" and place.path is None)
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,9 @@ def _line(done: int, total: int, spec: CaseSpec | None, said: Progress) -> str:
     if said.samples:
         from statistics import median
 
-        line += f", {len(said.samples)} samples, {median(said.samples):.3g} ms"
+        from blocktool.render.units import duration
+
+        line += f", {len(said.samples)} samples, {duration(median(said.samples))}"
     return line
 
 
@@ -217,7 +223,8 @@ def _conclude(report: Profile, place: Destination, *, shown: bool, quiet: bool) 
         note(f"wrote {place.path}")
 
 
-def _exit(report: Profile, interrupted: int) -> None:
+def _exit(report: Profile, interrupted: int, *, told: bool) -> None:
+    """``told``: the failures stand on the screen already."""
     if report.interrupted:
         raise typer.Exit(interrupted)
     failed = [case for case in report.cases if case.outcome == "failed"]
@@ -225,7 +232,8 @@ def _exit(report: Profile, interrupted: int) -> None:
     if not done and report.max_batch is None:
         first = failed[0] if failed else report.cases[0]
         what = "measured" if report.assumed is None else "predicted"
-        say_error(f"nothing could be {what}: {first.reason}", None, first.details)
+        said = () if told else first.details
+        say_error(f"nothing could be {what}: {first.reason}", None, said)
         raise typer.Exit(FAILED)
-    if failed:
+    if failed or (report.max_batch is not None and not report.max_batch.batch):
         raise typer.Exit(1)

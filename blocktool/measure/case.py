@@ -24,6 +24,7 @@ from blocktool.measure.steps import scope, state_of, step_for
 from blocktool.measure.subject import Subject, tensors_in, tensors_of
 from blocktool.measure.timing import timed
 from blocktool.measure.trace_file import write_trace
+from blocktool.measure.values import doubts_on_outputs
 from blocktool.measure.watch import Watch
 from blocktool.results.profile import MemoryUse, ModuleTimes, ProfileCase, VariantError
 from blocktool.results.roofline import Ceilings
@@ -80,6 +81,7 @@ class CaseRun:
         tell("building", ())
         ready = self._changed()
         step = self._step(ready)
+        tell("warming up")
         with scope(spec.mode):
             with Watch(settings.device) as watch:
                 timing = timed(
@@ -91,6 +93,7 @@ class CaseRun:
             taken = (timing.latency.samples, timing.latency.calls_per_sample)
             tell("memory", *taken)
             memory = self._kept("memory", lambda: self._memory(ready, step))
+            self._notes += self._kept("outputs", lambda: doubts_on_outputs(ready)) or ()
         case = replace(
             blank(spec),
             latency_ms=timing.latency,

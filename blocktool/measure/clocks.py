@@ -57,7 +57,9 @@ class HostClock:
     """For work that is done when the call returns. ``now`` gives whole nanoseconds."""
 
     def __init__(
-        self, flush: Callable[[], None] | None = None, now: Callable[[], int] = time.perf_counter_ns
+        self,
+        flush: Callable[[], object] | None = None,
+        now: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.cold = flush is not None
         self._flush = flush
@@ -71,7 +73,7 @@ class HostClock:
                 return Readings((self._whole(runs[0], calls, samples),))
             return Readings(self._by_phase(runs, calls, samples))
 
-    def _whole(self, run: Callable[[], None], calls: int, samples: int) -> list[float]:
+    def _whole(self, run: Callable[[], object], calls: int, samples: int) -> list[float]:
         now, flush, scale = self._now, self._flush, 1e9 * calls
         seconds = []
         for _ in repeat(None, samples):
@@ -84,7 +86,7 @@ class HostClock:
         return seconds
 
     def _by_phase(
-        self, runs: Sequence[Callable[[], None]], calls: int, samples: int
+        self, runs: Sequence[Callable[[], object]], calls: int, samples: int
     ) -> tuple[list[float], ...]:
         now, flush, scale = self._now, self._flush, 1e9 * calls
         seconds: tuple[list[float], ...] = tuple([] for _ in runs)
@@ -116,8 +118,8 @@ class EventClock:
     def __init__(
         self,
         event: Callable[[], Any],
-        wait: Callable[[], None],
-        flush: Callable[[], None] | None = None,
+        wait: Callable[[], object],
+        flush: Callable[[], object] | None = None,
         device: torch.device | None = None,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -158,7 +160,7 @@ class EventClock:
         return Readings(seconds, min(1.0, host / device) if device else None)
 
     @staticmethod
-    def _queue(runs: Sequence[Callable[[], None]], turns: int, marks: Sequence[Any]) -> None:
+    def _queue(runs: Sequence[Callable[[], object]], turns: int, marks: Sequence[Any]) -> None:
         following = iter(marks)
         next(following).record()
         for _ in repeat(None, turns):
@@ -167,7 +169,7 @@ class EventClock:
                 next(following).record()
 
 
-def _times(run: Callable[[], None], calls: int) -> Callable[[], None]:
+def _times(run: Callable[[], object], calls: int) -> Callable[[], object]:
     if calls == 1:
         return run
 
@@ -190,7 +192,7 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _flush(device: torch.device) -> Callable[[], None]:
+def _flush(device: torch.device) -> Callable[[], object]:
     """What leaves nothing of the step's tensors in the last-level cache."""
     if device.type == "cpu":
         # Read and written: plain stores of a constant may bypass the cache. Twice the size, since

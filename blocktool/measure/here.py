@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import get_args
 
 import torch
 from torch import nn
 
-from blocktool.errors import ModuleError
+from blocktool.errors import ModuleError, UsageError
 from blocktool.measure.accuracy import References
 from blocktool.measure.case import CaseRun, Settings
 from blocktool.measure.ceilings import measured_ceilings
@@ -93,6 +94,12 @@ def profile(
     """
     original, notes = unwrapped(module)
     sizes = (size,) if isinstance(size, int) else size
+    modes: tuple[RunMode, ...] = (mode,) if isinstance(mode, str) else tuple(mode)
+    for one in modes:
+        if one not in get_args(RunMode):
+            raise UsageError(
+                f"unknown mode '{one}'", hint=f"choose from {', '.join(get_args(RunMode))}"
+            )
     request = Request(
         target=name or type(original).__name__,
         device=device,
@@ -100,7 +107,7 @@ def profile(
         sizes=tuple((one,) if isinstance(one, int) else tuple(one) for one in sizes),
         dtypes=tuple(map(parse_dtype, (dtype,) if isinstance(dtype, str) else dtype)),
         amp=amp,
-        modes=(mode,) if isinstance(mode, str) else tuple(mode),
+        modes=modes,
         variants=parse_variants(variants),
         optimizer=optimizer,
         threads=threads,

@@ -7,6 +7,7 @@ written under another name and renamed.
 from __future__ import annotations
 
 import faulthandler
+import linecache
 import os
 import pickle
 import re
@@ -129,6 +130,9 @@ def last_words(scratch: Path) -> tuple[str, ...]:
 
     frames = [match.groupdict() for match in map(_FRAME.fullmatch, text.splitlines()) if match]
     own = [frame for frame in frames if is_users(frame["file"])]
-    return tuple(
-        place(frame["file"], frame["line"], frame["name"]) for frame in reversed(own[:_FRAMES])
-    )
+    lines: list[str] = []
+    for frame in reversed(own[:_FRAMES]):
+        lines.append(place(frame["file"], frame["line"], frame["name"]))
+        if source := linecache.getline(frame["file"], int(frame["line"])).strip():
+            lines.append(f"    {source}")
+    return tuple(lines)

@@ -49,7 +49,7 @@ def largest_batch(
         except WorkerLostError as error:
             return TriedBatch(batch, False, None, None, error.reason)
 
-    found = find_max_batch(predict, run, limit)
+    found = find_max_batch(predict, run, limit, _least(call, request, base))
     return MaxBatch(
         base.dtype,
         base.mode,
@@ -61,6 +61,18 @@ def largest_batch(
         found.bounded,
         found.tried,
     )
+
+
+def _least(call: Callable[..., Any], request: Request, base: CaseSpec) -> int:
+    """1, or the batch of the inputs where the module itself refuses one item, as batch norm does
+    that trains on a single value."""
+    try:
+        call("predicted_peak", request, at_batch(base, 1))
+    except ModuleError:
+        return max(base.batch or 1, 1)
+    except (TraceError, WorkerLostError):
+        pass
+    return 1
 
 
 def at_batch(spec: CaseSpec, batch: int) -> CaseSpec:

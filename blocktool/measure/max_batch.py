@@ -22,29 +22,33 @@ class Found:
     """``batch`` is the largest that was seen to run (0: none), ``predicted`` the largest that was
     said to; ``bounded`` whether the next one that matters was seen to fail."""
 
-    predicted: int
+    predicted: int | None
     batch: int
     bounded: bool
     tried: tuple[TriedBatch, ...]
 
 
 def find_max_batch(
-    predict: Callable[[int], int | None], run: Callable[[int], TriedBatch], limit_bytes: int
+    predict: Callable[[int], int | None],
+    run: Callable[[int], TriedBatch],
+    limit_bytes: int,
+    least: int = 1,
 ) -> Found:
-    """The largest batch for which ``run`` says that it fits.
+    """The largest batch for which ``run`` says that it fits, from ``least`` on.
 
     ``predict`` gives the predicted peak of a batch in bytes (None: unknown). A few runs at the
     predicted place decide; where the prediction is off, what they measured corrects it. With an
     exact prediction it takes two runs, with one that is off by a factor four or five.
     """
     predict = cache(predict)
-    predicted = _predicted(predict, limit_bytes)
-    search = _Search(limit_bytes, run, predict)
-    guess = max(predicted, 1)
+    predicted = _predicted(predict, limit_bytes, least)
+    search = _Search(limit_bytes, run, predict, least, fits=least - 1)
+    guess = max(predicted or 0, least)
     while search.open and len(search.tried) < _RUNS:
         search.run(guess)
         guess = search.next_guess()
-    return Found(predicted, search.fits, search.bounded, tuple(search.tried))
+    batch = search.fits if search.fits >= least else 0
+    return Found(predicted, batch, search.bounded, tuple(search.tried))
 
 
 def _gap(batch: int) -> int:
@@ -52,16 +56,18 @@ def _gap(batch: int) -> int:
     return 1 if batch < _EXACT_BELOW else max(1, batch // _EXACT_BELOW)
 
 
-def _predicted(predict: Callable[[int], int | None], limit: int) -> int:
+def _predicted(predict: Callable[[int], int | None], limit: int, start: int) -> int | None:
     """By the secant between a batch that fits and one that does not: peaks are almost straight
     lines over the batch, with kinks where another operation takes the lead. Where a kink makes the
     secant slow, by halves."""
-    least = predict(1)
-    if least is None or least > limit:
+    least = predict(start)
+    if least is None:
+        return None
+    if least > limit:
         return 0
-    fits, fits_bytes = 1, least
+    fits, fits_bytes = start, least
     fails: int | None = None
-    guess = 2
+    guess = start + 1
     for _ in range(_PREDICTIONS):
         peak = predict(guess)
         if peak is None:
@@ -91,6 +97,7 @@ class _Search:
     limit: int
     runner: Callable[[int], TriedBatch]
     predict: Callable[[int], int | None]
+    least: int = 1
     fits: int = 0
     fails: int | None = None
     tried: list[TriedBatch] = field(default_factory=list)
@@ -123,9 +130,9 @@ class _Search:
                 return min(estimate, MOST)
             self._step = max(2 * self._step, _gap(self.fits))
             return min(self.fits + self._step, MOST)
-        if self.fits == 0:
-            half = max(self.fails // 2, 1)
-            return half if estimate is None else min(max(estimate, 1), self.fails - 1)
+        if self.fits < self.least:
+            half = max(self.fails // 2, self.least)
+            return half if estimate is None else min(max(estimate, self.least), self.fails - 1)
         self._estimates += 1
         if estimate is None or estimate >= self.fails or self._estimates > _ESTIMATES:
             return (self.fits + self.fails) // 2
@@ -144,7 +151,7 @@ class _Search:
             said = self.predict(batch)
             if said is None:
                 return batch * self.limit // max(peak, 1)
-            return _predicted(self.predict, self.limit * said // max(peak, 1))
+            return _predicted(self.predict, self.limit * said // max(peak, 1), self.least)
         (first, low), (second, high) = self._nearest(seen)
         return second + (self.limit - high) * (second - first) // max(high - low, 1)
 

@@ -6,6 +6,8 @@ import errno
 import re
 from collections.abc import Iterator
 
+from blocktool.trace.limits import text_of
+
 _CLASSES = ("MemoryError", "OutOfMemoryError")
 """Python's; torch.OutOfMemoryError, also under the names that it had before (it is a RuntimeError).
 By name, because an error may have come from a process that has torch to one that has not."""
@@ -40,7 +42,7 @@ def _of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
-    text = f"{error}\n{getattr(error, 'reason', None) or ''}"
+    text = f"{text_of(error)}\n{getattr(error, 'reason', None) or ''}"
     return any(_MESSAGES.search(line.strip()) for line in text.splitlines())
 
 

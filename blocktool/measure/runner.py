@@ -152,12 +152,12 @@ class _Runner:
         self._workers.stop()
         if running is not None:
             case = replace(
-                blank(running), outcome="skipped", kind="interrupted", reason="interrupted"
+                blank(running), outcome="skipped", kind="interrupted", reason="while it ran"
             )
             self._add(with_samples(case, said.samples, said.calls))
         for spec in self._specs[len(self.profile.cases) :]:
             self._add(
-                replace(blank(spec), outcome="skipped", kind="interrupted", reason="interrupted")
+                replace(blank(spec), outcome="skipped", kind="interrupted", reason="not begun")
             )
         self.profile = replace(self.profile, interrupted=True)
         self._conclude()

@@ -13,7 +13,7 @@ class Phase:
     """``run`` starts the work of one phase; on a GPU it may return before the work is done."""
 
     name: str
-    run: Callable[[], None]
+    run: Callable[[], object]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -72,6 +73,8 @@ class Subject:
     def arguments(self) -> CallArguments:
         """The arguments of a call, with specifications or tensors. InputError where there are
         none."""
+        if self._given is None and _takes_nothing(self.original):
+            return CallArguments((), {})
         if self._given is None:
             raise InputError(
                 f"{self.name} has no default input", hint="give one, for example -i 1x3x224x224"
@@ -211,6 +214,15 @@ def subject_of(
         received,
         shared=target.shared,
     )
+
+
+def _takes_nothing(module: nn.Module) -> bool:
+    """Whether ``forward()`` is a whole call."""
+    try:
+        inspect.signature(module.forward).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def tensors_of(module: nn.Module) -> Iterator[torch.Tensor]:

@@ -34,6 +34,7 @@ from blocktool.targets.resolve import resolve
 from blocktool.trace.environment import environment
 from blocktool.trace.failures import forward_error
 from blocktool.trace.limits import one_line
+from blocktool.trace.optimizers import optimizer_factory
 
 if TYPE_CHECKING:
     from blocktool.measure.accuracy import References
@@ -70,6 +71,8 @@ def prepare(request: Request) -> Prepared:
     """
     in_worker.tell("preparing", ())
     device = None if request.assume else _device(request)
+    if "training" in request.modes:
+        optimizer_factory(request.optimizer)  # refuses unknown names
     subject = _subject(request)
     cases = cases_of(request, subject)
     return Prepared(

@@ -10,11 +10,11 @@ import pickle
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as Expired
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
@@ -100,9 +100,10 @@ class Workers:
                 initargs=(self._scratch, self._verbose),
                 context=self._context,
             )
-        future = self._pool.schedule(
-            in_worker.run, args=(self._module, name, *args), timeout=timeout
-        )
+        with _interrupts_held():
+            future = self._pool.schedule(
+                in_worker.run, args=(self._module, name, *args), timeout=timeout
+            )
         while not wait([future], _POLL_SECONDS).done:
             if meanwhile is not None:
                 meanwhile(self.progress())
@@ -138,7 +139,7 @@ class Workers:
     def _lost(self, code: int | None) -> WorkerLostError:
         details = in_worker.last_words(self._scratch)
         if code is None or code >= 0:
-            return WorkerLostError("exited", f"its process ended itself, with exit code {code}")
+            return WorkerLostError("exited", f"with exit code {code}")
         name = str(-code)
         with suppress(ValueError):
             name = signal.Signals(-code).name
@@ -148,3 +149,17 @@ class Workers:
         if name in _CRASHES:
             return WorkerLostError("crash", f"its process crashed ({name})", details)
         return WorkerLostError("killed", f"its process was ended by {name}", details)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes that start meanwhile never hear of Ctrl-C, which is their parent's to handle; it is
+    told of it afterwards. (The server would answer with the traceback of an import.)"""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -88,6 +88,9 @@ def _rate_rows(ceilings: Ceilings | None, case: ProfileCase) -> Iterator[Fact]:
         work = _flops(case.macs) if case.macs is not None else ""
         limit = ceilings.gflops.get(case.dtype) if ceilings is not None else None
         top = f"at most {units.gflops(limit)} in {case.dtype}" if limit else ""
+        tf32 = ceilings.gflops.get("tf32") if ceilings is not None else None
+        if tf32 and case.dtype == "float32":
+            top += f", {units.gflops(tf32)} in TF32 (convolutions)"
         yield Fact("Arithmetic", units.gflops(rate), "; ".join(filter(None, (work, top))))
     if (rate := figures.gbps(case)) is not None:
         work = f"{units.size(case.moved_bytes)} a call" if case.moved_bytes is not None else ""

@@ -76,13 +76,20 @@ def shared(cases: Sequence[ProfileCase]) -> list[str]:
     first, differ = cases[0], {key.title for key in keys_of(cases)}
     told = []
     if "Input" not in differ:
-        whole = ", ".join(units.shape(spec.shape) for spec in first.inputs)
+        whole = ", ".join(_whole(spec, first.dtype) for spec in first.inputs)
         item = f"{items_shape(first.inputs, first.batch)} an item"
         told.append(item if "Batch" in differ else whole or "nothing")
     told += [key.show(first) for key in KEYS[2:4] if key.title not in differ]
     if "Variant" not in differ and first.variant != "eager":
         told.append(first.variant)
     return told
+
+
+def _whole(spec: TensorSpec, dtype: str) -> str:
+    """The shape, with the name that an input has, and its dtype where it is not the case's."""
+    name = f"{spec.name}=" if spec.name else ""
+    kind = "" if "float" in spec.dtype or spec.dtype == dtype else f":{spec.dtype}"
+    return f"{name}{units.shape(spec.shape)}{kind}"
 
 
 def whose(indices: Sequence[int], cases: Sequence[ProfileCase]) -> str:

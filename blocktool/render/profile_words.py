@@ -24,7 +24,7 @@ KINDS: dict[FailureKind | SkipKind, str] = {
     "out-of-memory": "out of memory",
     "crash": "crash",
     "killed": "killed",
-    "exited": "ended its process",
+    "exited": "ended itself",
     "timeout": "out of time",
     "hopeless": "not tried",
     "unavailable": "not available",
@@ -170,5 +170,5 @@ def largest_batch(found: MaxBatch) -> str:
     return (
         f"{fits} ({what}) in {units.size(found.limit_bytes)} ({found.limit_source}); "
         + (f"{bound}; " if found.batch else "")
-        + f"predicted {found.predicted:,}"
+        + ("not predicted" if found.predicted is None else f"predicted {found.predicted:,}")
     )

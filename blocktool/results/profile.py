@@ -53,7 +53,7 @@ class Latency:
     low: float
     high: float
     calls_per_sample: int
-    samples: tuple[float, ...]
+    samples: tuple[float, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class MemoryUse:
     held_bytes: int
     reserved_bytes: int | None
     source: Literal["allocator events", "device counters"]
-    timeline: tuple[tuple[float, int], ...] = ()
+    timeline: tuple[tuple[float, int], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +251,9 @@ class TriedBatch:
 class MaxBatch:
     """The largest batch that fits into ``limit_bytes``.
 
-    ``predicted`` is what the trace said beforehand, ``batch`` the largest that was seen to run (0:
-    none), ``bounded`` whether the next one up was seen to fail.
+    ``predicted`` is what the trace said beforehand (None: it says nothing of this variant),
+    ``batch`` the largest that was seen to run (0: none), ``bounded`` whether the next one up was
+    seen to fail.
     """
 
     dtype: str
@@ -260,7 +261,7 @@ class MaxBatch:
     variant: str
     limit_bytes: int
     limit_source: str
-    predicted: int
+    predicted: int | None
     batch: int
     bounded: bool
     tried: tuple[TriedBatch, ...]

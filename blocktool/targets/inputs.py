@@ -125,7 +125,8 @@ def with_size(specs: Sequence[TensorSpec], size: Sequence[int]) -> tuple[TensorS
     """The same inputs with other sizes of their maps, or another number of tokens.
 
     ``size`` is one number (height and width, or the number of tokens) or height and width. Maps are
-    (B, C, H, W), with more dimensions before H at will; tokens (B, N, C). A further input follows
+    (B, C, H, W), with more dimensions before H at will; tokens (B, N, C), or (B, N) of integers. A
+    further input follows
     where its map, or its number of tokens, is as large as that of the first.
 
     Raises InputError where the first input is neither.
@@ -143,6 +144,13 @@ def with_size(specs: Sequence[TensorSpec], size: Sequence[int]) -> tuple[TensorS
         return tuple(
             replace(spec, shape=(spec.shape[0], size[0], *spec.shape[2:]))
             if len(spec.shape) == 3 and spec.shape[1] == first[1]
+            else spec
+            for spec in specs
+        )
+    if len(first) == 2 and len(size) == 1 and "int" in specs[0].dtype:
+        return tuple(
+            replace(spec, shape=(spec.shape[0], size[0]))
+            if len(spec.shape) == 2 and spec.shape[1] == first[1]
             else spec
             for spec in specs
         )

@@ -464,6 +464,7 @@ def test_the_trace_is_of_the_first_case_that_passes(blocktool: Blocktool, projec
 def test_no_batch_fits(blocktool: Blocktool, nets: Path) -> None:
     args = ("--find-max-batch", "--memory-limit", "1KB", "-f", "json")
     done = blocktool("profile", "nets.py:Net", "-i", "1x3x32x32", *args, *FAST)
+    assert done.code == 1
     told = report(done)
     assert told["max_batch"]["batch"] == 0
     assert told["cases"] == []

@@ -151,7 +151,6 @@ def test_the_compilers_settings_are_left_alone(monkeypatch: pytest.MonkeyPatch) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import torch._inductor.config as inductor
-    monkeypatch.setattr(inductor, "compile_threads", 7)
     set_to: list[int] = []
 
     def changed(name: str, module: nn.Module, arguments: Any, mode: str, **_: object) -> Changed:
@@ -161,9 +160,10 @@ def test_the_compilers_settings_are_left_alone(monkeypatch: pytest.MonkeyPatch) 
         return Changed(module, arguments)
 
     monkeypatch.setattr(all_variants, "changed", changed)
-    blocktool.profile(nn.Linear(3, 3), (1, 3), variants=["compile"], **QUICK)
-    assert set_to == [1]
-    assert inductor.compile_threads == 7
+    with inductor.patch(compile_threads=7):
+        blocktool.profile(nn.Linear(3, 3), (1, 3), variants=["compile"], **QUICK)
+        assert set_to == [1]
+        assert inductor.compile_threads == 7
 
 
 def test_running_out_of_memory_is_no_fault_of_the_inputs() -> None:
@@ -186,3 +186,50 @@ def test_wrong_arguments() -> None:
         blocktool.profile(Net(), (1, 3, 8, 8), device="cuda:99", min_seconds=0.1)
     with pytest.raises(ModuleError):
         blocktool.profile(Net(), (1, 4, 8, 8), **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("factor", "told"), [(float("nan"), "not finite"), (1e-41, "denormal"), (1.0, None)]
+)
+def test_values_that_are_not_worth_timing_are_told(factor: float, told: str | None) -> None:
+    class Scaled(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * factor
+
+    profile = blocktool.profile(Scaled(), (4, 4), **QUICK)
+    kinds = [notice.message for notice in profile.warnings if notice.kind == "inputs"]
+    if told is None:
+        assert kinds == []
+    else:
+        assert told in kinds[0]
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown mode 'train'"):
+        blocktool.profile(Net(), (1, 3, 8, 8), mode="train", **QUICK)  # type: ignore[arg-type]
+
+
+def test_an_exception_without_words() -> None:
+    class MuteError(ValueError):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    class Never(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise MuteError
+
+    with pytest.raises(ModuleError, match="MuteError"):
+        blocktool.profile(Never(), (1, 3), **QUICK)
+
+
+def test_a_module_that_takes_nothing() -> None:
+    class Alone(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.ones(4, 4))
+
+        def forward(self) -> torch.Tensor:
+            return self.table @ self.table
+
+    (case,) = blocktool.profile(Alone(), None, **QUICK).cases
+    assert (case.outcome, case.batch, case.macs) == ("passed", None, 64)

@@ -111,4 +111,21 @@ def test_everything_fits() -> None:
 
 def test_without_a_prediction() -> None:
     found = searched(line(1000, 37), lambda batch: None, 1000 + 37 * 21)
-    assert (found.predicted, found.batch, found.bounded) == (0, 21, True)
+    assert (found.predicted, found.batch, found.bounded) == (None, 21, True)
+
+
+@pytest.mark.parametrize("largest", [2, 3, 40])
+def test_a_least_batch(largest: int) -> None:
+    real = line(1000, 37)
+
+    def peak(batch: int) -> int:
+        assert batch >= 2, "it refuses a single item"
+        return real(batch)
+
+    def run(batch: int) -> TriedBatch:
+        return TriedBatch(batch, peak(batch) <= real(largest), peak(batch), None)
+
+    found = find_max_batch(peak, run, real(largest), 2)
+    assert (found.predicted, found.batch, found.bounded) == (largest, largest, True)
+    nothing = find_max_batch(peak, lambda batch: TriedBatch(batch, False, None, None), 900, 2)
+    assert (nothing.batch, [tried.batch for tried in nothing.tried]) == (0, [2])
