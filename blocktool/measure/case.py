@@ -15,7 +15,7 @@ from blocktool.analysis.summary import summarize_trace
 from blocktool.measure.answers import Measured, blank
 from blocktool.measure.changed import Changed
 from blocktool.measure.clocks import clock_for
-from blocktool.measure.memory import memory_use
+from blocktool.measure.memory import allocated, memory_use
 from blocktool.measure.module_times import module_times
 from blocktool.measure.request import CaseSpec, Rule
 from blocktool.measure.static import Static
@@ -72,12 +72,14 @@ class CaseRun:
         self._dtype = spec.dtype if spec.cast else None
         self._inputs = None if spec.as_given else spec.inputs
         self._notes: list[str] = []
+        self._foreign = 0
 
     def measured(self, tell: Tell) -> Measured:
         """Run it. Raises Unavailable for a variant that cannot be had here."""
         spec, settings = self._spec, self._settings
         started = time.perf_counter()
         gc.collect()  # a module of the case before may hold itself in a circle
+        self._foreign = allocated(settings.device)
         tell("building", ())
         ready = self._changed()
         step = self._step(ready)
@@ -100,6 +102,7 @@ class CaseRun:
             phases_ms=timing.phases if len(timing.phases) > 1 else (),
             precision=timing.precision,
             warmup=timing.warmup,
+            host_bound=timing.host_bound,
             memory=memory,
             peak_bytes=None if memory is None else memory.peak_bytes,
             error=self._kept("error", lambda: self._error(ready)),
@@ -119,11 +122,14 @@ class CaseRun:
                 case = replace(case, modules=times)
         seconds = time.perf_counter() - started
         notes = (*ready.notes, *static.notes, *self._notes)
-        return Measured(replace(case, seconds=seconds, notes=notes), watch.watched)
+        # After such an error a GPU answers nothing any more in this process.
+        spoiled = any("CUDA error" in note for note in notes)
+        return Measured(replace(case, seconds=seconds, notes=notes), watch.watched, spoiled)
 
     def memory(self) -> MemoryUse | None:
         """What one run needs, without timing it."""
         gc.collect()
+        self._foreign = allocated(self._settings.device)
         ready = self._changed()
         step = self._step(ready)
         with scope(self._spec.mode):
@@ -132,7 +138,7 @@ class CaseRun:
 
     def _memory(self, ready: Changed, step: Step) -> MemoryUse | None:
         held = [*tensors_of(ready.module), *tensors_in(ready.arguments), *state_of(step)]
-        return memory_use(step, held)
+        return memory_use(step, held, self._foreign)
 
     def _changed(self) -> Changed:
         spec, device = self._spec, self._settings.device

@@ -15,20 +15,19 @@ from blocktool.measure.timeline import Point, thinned
 from blocktool.results.profile import MemoryUse
 
 
-def memory_use(step: Step, held: Iterable[torch.Tensor]) -> MemoryUse | None:
+def memory_use(step: Step, held: Iterable[torch.Tensor], foreign: int = 0) -> MemoryUse | None:
     """What one run of ``step`` needs; it is run once, and not timed.
 
     ``held`` are the tensors that live all the while: parameters, buffers, inputs, optimizer state
     (so that a training step must have run before). On a CPU the peak is their bytes and the largest
-    running sum of what the allocator gave to the run, to the byte. On other devices it is their
-    bytes and what the device allocator's own counter rose by, so that tensors that live there but
-    are not held do not count; None where the device has no such counter. Raises what the step
-    raises.
+    running sum of what the allocator gave to the run, to the byte. On other devices both are the
+    device allocator's own counters, less ``foreign``, what they said before the module came; None
+    where the device has no such counter. Raises what the step raises.
     """
     kept = held_bytes(held, step.device)
     if step.device.type == "cpu":
         return _of_events(recorded(step), kept)
-    return _of_counters(step, kept)
+    return _of_counters(step, foreign)
 
 
 def held_bytes(tensors: Iterable[torch.Tensor], device: torch.device) -> int:
@@ -89,7 +88,7 @@ def _timeline(recording: Recording, sums: list[int], before: int) -> tuple[Point
     return tuple(thinned(in_ms, marks))
 
 
-def _of_counters(step: Step, kept: int) -> MemoryUse | None:
+def _of_counters(step: Step, foreign: int) -> MemoryUse | None:
     """By the counters of torch.accelerator, to which the allocators of CUDA, XPU and others report.
 
     The cache is emptied first: what earlier cases left in it would count as reserved.
@@ -102,15 +101,24 @@ def _of_counters(step: Step, kept: int) -> MemoryUse | None:
         memory.reset_peak_memory_stats(device)
     except (RuntimeError, NotImplementedError):
         return None
-    before = memory.memory_allocated(device)
+    held = memory.memory_allocated(device) - foreign
     recording = recorded(step)
     peak, reserved = memory.max_memory_allocated(device), memory.max_memory_reserved(device)
-    # The counters know of all tensors, of others' as well: what the run added is what counts.
-    totals = [change.total - before + kept for change in recording.changes]
+    totals = [change.total - foreign for change in recording.changes]
     return MemoryUse(
-        peak_bytes=peak - before + kept,
-        held_bytes=kept,
+        peak_bytes=peak - foreign,
+        held_bytes=held,
         reserved_bytes=reserved,
         source="device counters",
-        timeline=_timeline(recording, totals, kept) if totals else (),
+        timeline=_timeline(recording, totals, held) if totals else (),
     )
+
+
+def allocated(device: torch.device) -> int:
+    """Bytes that the device's allocator has given out; 0 on a CPU, whose does not count."""
+    if device.type == "cpu":
+        return 0
+    try:
+        return int(torch.accelerator.memory_allocated(device))
+    except (RuntimeError, NotImplementedError):
+        return 0

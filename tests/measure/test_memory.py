@@ -262,10 +262,11 @@ def test_tensors_of_others_on_a_device_do_not_count(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(memory, "recorded", lambda _: Recording(changes, (1,)))
     held = torch.empty(512, dtype=torch.uint8)  # the allocator rounds
     monkeypatch.setattr(memory, "held_bytes", lambda tensors, _: sum(t.nbytes for t in tensors))
-    use = memory_use(Step((), torch.device("cuda", 0)), [held])
+    use = memory_use(Step((), torch.device("cuda", 0)), [held], foreign)
     assert use is not None
-    assert (use.held_bytes, use.peak_bytes, use.reserved_bytes) == (512, 1512, 2**20)
-    assert [size for _, size in use.timeline] == [512, 1512, 1012, 512]
+    # The device's own count of what is held.
+    assert (use.held_bytes, use.peak_bytes, use.reserved_bytes) == (600, 1600, 2**20)
+    assert [size for _, size in use.timeline] == [600, 1600, 1100, 600]
 
 
 @pytest.mark.gpu
