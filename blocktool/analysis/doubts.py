@@ -46,6 +46,8 @@ class Doubt:
     hint: str
     case: int | None = None
     effect: str = ""
+    alone: bool = False
+    """Told for itself, also where a cause is known that might explain it."""
 
 
 def merged(doubts: Iterable[Doubt]) -> tuple[Notice, ...]:
@@ -74,7 +76,7 @@ def _effects(doubts: Sequence[Doubt]) -> dict[tuple[NoticeKind, str], list[Doubt
     causes.sort(key=lambda doubt: (_ORDER.index(doubt.kind), -doubt.weight))
     effects: dict[tuple[NoticeKind, str], list[Doubt]] = defaultdict(list)
     for symptom in doubts:
-        if symptom.kind in _SYMPTOMS:
+        if symptom.kind in _SYMPTOMS and not symptom.alone:
             first = next((c for c in causes if c.case is None or c.case == symptom.case), None)
             if first is not None:
                 effects[first.kind, first.topic].append(symptom)

@@ -22,8 +22,10 @@ FEW_SAMPLES = 10
 little with so few."""
 
 DRIFT = 0.03
-"""Change of the median from the first third of the samples to the last. Three times the default
+"""Change of the median from the first third of the samples to the last. More than the default
 precision: smaller changes are within what repeated runs differ by."""
+GROWING = 0.3
+"""Slower by so much from the first third to the last: state that grows does that."""
 DRIFT_Z = 3.5
 """How many standard deviations apart the ranks of both thirds must lie. By chance that is one case
 in 2000; with fewer than 27 samples it cannot be."""
@@ -150,7 +152,10 @@ def _drift(latency: Latency, asked: Protocol, clocks: str) -> Iterator[Doubt]:
     hint = f"clocks, heat or load changed: run it again with {longer}{clocks}"
     weight = abs(change) / DRIFT
     effect = f"drift by {share(abs(change))}"
-    yield Doubt("drift", way, weight, message, together, hint, effect=effect)
+    growing = change > GROWING
+    if growing:
+        hint = f"does the module keep something from call to call, a list or a cache? Else {hint}"
+    yield Doubt("drift", way, weight, message, together, hint, effect=effect, alone=growing)
 
 
 def rank_sum_z(first: Sequence[float], second: Sequence[float]) -> float:

@@ -219,6 +219,15 @@ def test_harmless_surroundings(watched: Watched, machine: Machine) -> None:
     assert told(case_of(CLEAN), watched=watched, machine=machine) == ()
 
 
+def test_calls_that_grow_ever_slower_may_keep_something() -> None:
+    growing = slowed(CLEAN, lambda at: 1 + at)
+    (notice,) = (each for each in told(case_of(growing)) if each.kind == "drift")
+    assert "keep something from call to call" in notice.hint
+    settling = slowed(CLEAN, lambda at: 2 - at)
+    (other,) = (each for each in told(case_of(settling)) if each.kind == "drift")
+    assert "keep something" not in other.hint
+
+
 def test_what_cannot_be_told_apart_from_noise_is_no_drift_or_compilation() -> None:
     # Nine samples in each third may differ by chance; eight always may.
     few = slowed(CLEAN[:26], lambda at: 1 if at < 0.5 else 0.93)
