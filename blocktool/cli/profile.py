@@ -88,6 +88,9 @@ def profile(
         sort_times=None if sort is None else chosen("--sort", sort, TIME_KEYS),
         expand=expand,
     )
+    from blocktool.measure.server import start_server
+
+    start_server()  # it imports torch while the rest is read here
     rule = _rule(min_time, max_time, precision, cold_cache)
     limit = own.seconds("--timeout", timeout)
     request = read_request(

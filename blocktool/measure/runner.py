@@ -24,7 +24,7 @@ from blocktool.measure.workers import Progress, WorkerLostError, Workers
 from blocktool.results.profile import Profile, ProfileCase, Protocol
 from blocktool.results.watched import Watched
 
-_WORKER, _PRELOAD = "blocktool.measure.worker", "blocktool.measure.preload"
+_WORKER = "blocktool.measure.worker"
 _PREPARING = ("prepare", "ceilings", "memory_limit", "predicted_peak")
 _PREPARING_SECONDS = 120.0
 """At least so much time has what comes before the cases: imports, the building of a module."""
@@ -59,7 +59,7 @@ def run(
 
     Raises BlocktoolError where the target, its inputs or the device are not what they should be.
     """
-    with Workers(_WORKER, preload=_PRELOAD, verbose=verbose) as workers:
+    with Workers(_WORKER, verbose=verbose) as workers:
         runner = _Runner(workers, request, rule, timeout, listener or Listener())
         runner.prepare()
         try:

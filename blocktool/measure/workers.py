@@ -10,13 +10,12 @@ import pickle
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as Expired
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from blocktool.measure import in_worker
+from blocktool.measure.server import interrupts_held, server_context
 from blocktool.results.profile import FailureKind
 
 _POLL_SECONDS = 0.1
@@ -52,18 +52,15 @@ class Progress:
 
 
 class Workers:
-    """One worker at a time, which calls functions of ``module``; ``preload`` imports it.
+    """One worker at a time, which calls functions of ``module``.
 
     To be used as a context; what is running at its end is killed.
     """
 
-    def __init__(self, module: str, *, preload: str, verbose: bool = False) -> None:
+    def __init__(self, module: str, *, verbose: bool = False) -> None:
         self._module = module
         self._scratch = Path(tempfile.mkdtemp(prefix="blocktool-"))
-        forking = "forkserver" in get_all_start_methods()
-        self._context = get_context("forkserver" if forking else "spawn")
-        if forking:
-            self._context.set_forkserver_preload([preload])
+        self._context = server_context()
         self._verbose = verbose
         self._pool: ProcessPool | None = None
 
@@ -100,7 +97,7 @@ class Workers:
                 initargs=(self._scratch, self._verbose),
                 context=self._context,
             )
-        with _interrupts_held():
+        with interrupts_held():
             future = self._pool.schedule(
                 in_worker.run, args=(self._module, name, *args), timeout=timeout
             )
@@ -149,17 +146,3 @@ class Workers:
         if name in _CRASHES:
             return WorkerLostError("crash", f"its process crashed ({name})", details)
         return WorkerLostError("killed", f"its process was ended by {name}", details)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Processes that start meanwhile never hear of Ctrl-C, which is their parent's to handle; it is
-    told of it afterwards. (The server would answer with the traceback of an import.)"""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -142,11 +142,11 @@ def one_run(name: str, threads: int) -> None:
 
 
 def repeated(names: list[str], threads: list[int], runs: int) -> str:
-    """The second table. All modules have their first run, then all their second, and so on."""
+    """The second table: run after run of a module, as someone does who does not trust the first."""
     cases = [(name, count) for count in threads for name in names]
     found: dict[tuple[str, int], list[dict[str, float]]] = {case: [] for case in cases}
-    for number in range(runs):
-        for name, count in cases:
+    for name, count in cases:
+        for number in range(runs):
             say(f"run {number + 1} of {runs}: {name}, {count} threads")
             found[name, count].append(run_apart(name, count))
     rows = [agreement(*case, found[case]) for case in cases]
@@ -154,7 +154,8 @@ def repeated(names: list[str], threads: list[int], runs: int) -> str:
     header = ["module", "threads", "median of medians, ms", "range of medians"]
     header += ["stated ±", "intervals overlap", "median in another's interval"]
     return (
-        f"{runs} runs in processes of their own, each for 1 to 10 s or until ±1% is reached.\n\n"
+        f"{runs} runs in processes of their own, one after the other, each for "
+        f"1 to 5 s or until ±2% is reached.\n\n"
         f"{table(header, [row for _, row in rows])}\n\n"
         f"Pairs of runs that agree (overlap): {100 * statistics.fmean(shares):.0f}% of all; "
         f"{sum(share >= OFTEN for share in shares)} of {len(rows)} cases reach 90%."

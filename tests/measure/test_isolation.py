@@ -320,8 +320,19 @@ def test_an_exception_of_an_unknown_class_can_be_read(project: Project) -> None:
     )
     sys.path.insert(0, str(project.root))
     with (
-        Workers("odd", preload="blocktool.measure.preload") as workers,
+        Workers("odd") as workers,
         pytest.raises(WorkerError, match="Odd: width 3") as caught,
     ):
         workers.call("fail", 3)
     assert any("odd.py" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2])
+def test_an_early_interrupt_is_quiet(evil: Path, seconds: float) -> None:
+    process = command("--batch", "1,2", "--no-ceilings", "--min-time", "5")
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of the group
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert gone(process.pid)
