@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import comb, sqrt
 from statistics import fmean, median, stdev
@@ -12,8 +13,19 @@ from blocktool.results.profile import Latency
 FEWEST = 6
 """Below this many samples no pair of them bounds the median with 95% confidence."""
 
-_T_QUANTILE = {8: 2.365, 9: 2.306, 10: 2.262}
-"""Student's t at 97.5%, by the number of blocks (one more than the degrees of freedom)."""
+_T_975 = {
+    2: 12.706,
+    3: 4.303,
+    4: 3.182,
+    5: 2.776,
+    6: 2.571,
+    7: 2.447,
+    8: 2.365,
+    9: 2.306,
+    10: 2.262,
+}
+"""Student's t at 97.5%, by the number of values (one more than the degrees of freedom)."""
+_LEAST_BLOCKS, _MOST_BLOCKS = 8, 10
 _SMALLEST_BLOCK = 2
 _EXACT = 200
 _SLOWER = 0.95
@@ -53,14 +65,14 @@ def _interval(samples: Sequence[float], ordered: Sequence[float]) -> tuple[float
         return ordered[0], ordered[-1]
     rank = _rank(count)
     low, high = ordered[rank], ordered[-1 - rank]
-    blocks = min(max(_T_QUANTILE), count // _SMALLEST_BLOCK)
-    if blocks in _T_QUANTILE:
+    blocks = min(_MOST_BLOCKS, count // _SMALLEST_BLOCK)
+    if blocks >= _LEAST_BLOCKS:
         medians = [
             median(samples[count * block // blocks : count * (block + 1) // blocks])
             for block in range(blocks)
         ]
         middle = fmean(medians)
-        reach = _T_QUANTILE[blocks] * stdev(medians, middle) / sqrt(blocks)
+        reach = _T_975[blocks] * stdev(medians, middle) / sqrt(blocks)
         low, high = min(low, middle - reach), max(high, middle + reach)
     # The times are no smaller than the smallest that was ever seen.
     return max(low, ordered[0]), min(high, ordered[-1])
@@ -96,6 +108,26 @@ def latency(samples_ms: Sequence[float], calls_per_sample: int) -> Latency:
         calls_per_sample=calls_per_sample,
         samples=tuple(samples_ms),
     )
+
+
+def across_processes(each: Sequence[Latency]) -> Latency:
+    """The times of several processes as one, whose interval covers what differs between them: the
+    hull of that of all samples and of Student's t interval of the processes' medians.
+
+    Addresses, page placement and who shares a core are drawn anew in each process, and hold for all
+    of its samples: no number of these tells how much they matter.
+    """
+    joined = latency(
+        [sample for one in each for sample in one.samples],
+        min(one.calls_per_sample for one in each),
+    )
+    medians = [one.p50 for one in each]
+    if len(medians) < 2:
+        return joined
+    half = _T_975[min(len(medians), _MOST_BLOCKS)] * stdev(medians) / sqrt(len(medians))
+    middle = fmean(medians)
+    low, high = min(joined.low, middle - half), max(joined.high, middle + half)
+    return replace(joined, low=max(low, 0.0), high=high)
 
 
 def precision(samples: Sequence[float]) -> float:

@@ -46,6 +46,7 @@ def profile(
     min_time: own.MinTime = "1",
     max_time: own.MaxTime = "5",
     precision: own.Precision = "2%",
+    processes: own.Processes = 1,
     cold_cache: own.ColdCache = False,
     timeout: own.Timeout = "600",
     memory_limit: own.MemoryLimit = None,
@@ -91,7 +92,7 @@ def profile(
     from blocktool.measure.server import start_server
 
     start_server()  # it imports torch while the rest is read here
-    rule = _rule(min_time, max_time, precision, cold_cache)
+    rule = _rule(min_time, max_time, precision, cold_cache, at_least("--processes", processes, 1))
     limit = own.seconds("--timeout", timeout)
     request = read_request(
         target,
@@ -190,13 +191,17 @@ def _line(done: int, total: int, spec: CaseSpec | None, said: Progress) -> str:
     return line
 
 
-def _rule(min_time: str, max_time: str, precision: str, cold_cache: bool) -> Rule:
+def _rule(
+    min_time: str, max_time: str, precision: str, cold_cache: bool, processes: int | None
+) -> Rule:
     from blocktool.measure.request import Rule
 
     least, most = own.seconds("--min-time", min_time), own.seconds("--max-time", max_time)
     if least <= 0:
         raise UsageError("--min-time must be more than 0", hint="for example 0.5")
-    return Rule(least, max(least, most), own.share("--precision", precision), cold_cache)
+    return Rule(
+        least, max(least, most), own.share("--precision", precision), cold_cache, processes or 1
+    )
 
 
 def _trace_file(path: str | None, *, force: bool) -> str | None:

@@ -103,6 +103,16 @@ Precision = Annotated[
         help="Stop when the median is known to so much (95% interval). Default: 2%.",
     ),
 ]
+Processes = Annotated[
+    int,
+    option(
+        "--processes",
+        metavar="N",
+        section=MEASURED,
+        help="New processes among which a case's time is parted, so that its interval covers what "
+        "differs between them. Default: 1.",
+    ),
+]
 ColdCache = Annotated[
     bool,
     option("--cold-cache", section=MEASURED, help="Clear the last-level cache before each sample."),

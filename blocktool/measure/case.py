@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -26,7 +27,7 @@ from blocktool.measure.timing import timed
 from blocktool.measure.trace_file import write_trace
 from blocktool.measure.values import doubts_on_outputs
 from blocktool.measure.watch import Watch
-from blocktool.results.profile import MemoryUse, ModuleTimes, ProfileCase, VariantError
+from blocktool.results.profile import Latency, MemoryUse, ModuleTimes, ProfileCase, VariantError
 from blocktool.results.roofline import Ceilings
 from blocktool.trace.limits import one_line
 from blocktool.trace.tracer import torch_dtype
@@ -125,6 +126,15 @@ class CaseRun:
         # After such an error a GPU answers nothing any more in this process.
         spoiled = any("CUDA error" in note for note in notes)
         return Measured(replace(case, seconds=seconds, notes=notes), watch.watched, spoiled)
+
+    def times(self, tell: Tell) -> Latency:
+        """How long it takes, and nothing else."""
+        ready = self._changed()
+        step = self._step(ready)
+        clock = clock_for(self._settings.device, self._settings.rule.cold_cache)
+        with scope(self._spec.mode):
+            hear = partial(tell, "measuring in another process")
+            return timed(step, clock, self._settings.rule, hear).latency
 
     def memory(self) -> MemoryUse | None:
         """What one run needs, without timing it."""

@@ -40,12 +40,14 @@ class Request:
 @dataclass(frozen=True)
 class Rule:
     """How long a case is timed: at least ``min_seconds``, then until half the width of the median's
-    interval is at most ``precision`` of the median, and no longer than ``max_seconds``."""
+    interval is at most ``precision`` of the median, and no longer than ``max_seconds``. The time is
+    parted among so many ``processes``, each a new one."""
 
     min_seconds: float = 1.0
     max_seconds: float = 5.0
     precision: float = 0.02
     cold_cache: bool = False
+    processes: int = 1
 
 
 @dataclass(frozen=True)

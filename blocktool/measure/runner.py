@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from blocktool.analysis.sampling import across_processes
 from blocktool.errors import BlocktoolError, TargetError
 from blocktool.measure.answers import Measured, Prepared, blank
 from blocktool.measure.assumed import description
@@ -18,7 +19,7 @@ from blocktool.measure.conclusions import concluded
 from blocktool.measure.in_worker import WorkerError
 from blocktool.measure.largest import at_batch, largest_batch
 from blocktool.measure.request import CaseSpec, Request, Rule
-from blocktool.measure.unmeasured import hopeless, with_samples
+from blocktool.measure.unmeasured import hopeless, rescaled, with_samples
 from blocktool.measure.variant_names import computed_dtypes
 from blocktool.measure.workers import Progress, WorkerLostError, Workers
 from blocktool.results.profile import Profile, ProfileCase, Protocol
@@ -116,6 +117,7 @@ class _Runner:
                 cold_cache=self._rule.cold_cache,
                 optimizer=self._optimizer(),
                 isolated=True,
+                processes=self._rule.processes,
             ),
             cases=(),
             ceilings=self._assumed,
@@ -180,7 +182,9 @@ class _Runner:
         limits = self.profile.ceilings
         try:
             measured: Measured = (
-                self._call("measure", self._request, spec, self._rule, limits, self._trace_wanted())
+                self._call(
+                    "measure", self._request, spec, self._share, limits, self._trace_wanted()
+                )
                 if self._assumed is None
                 else self._call("predict", self._request, spec, limits)
             )
@@ -199,7 +203,38 @@ class _Runner:
         if measured.watched is not None:
             self._watched[spec.index] = measured.watched
         case = measured.case
-        return self._with_samples(case) if case.outcome == "failed" else case
+        if case.outcome == "failed":
+            return self._with_samples(case)
+        return self._in_more_processes(case, spec)
+
+    def _in_more_processes(self, case: ProfileCase, spec: CaseSpec) -> ProfileCase:
+        """The same case timed again in new processes, as many as were asked for."""
+        if case.latency_ms is None or self._rule.processes == 1:
+            return case
+        each = [case.latency_ms]
+        for _ in range(self._rule.processes - 1):
+            self._workers.stop()
+            try:
+                each.append(self._call("time_again", self._request, spec, self._share))
+            except (BlocktoolError, WorkerError, WorkerLostError) as error:
+                note = f"not timed in another process: {error}"
+                case = replace(case, notes=(*case.notes, note))
+        joined = across_processes(each)
+        case = replace(
+            case,
+            latency_ms=joined,
+            precision=(joined.high - joined.low) / 2 / joined.p50,
+            process_medians_ms=tuple(one.p50 for one in each),
+        )
+        return rescaled(case, each[0].p50)
+
+    @property
+    def _share(self) -> Rule:
+        """What of the time each process has."""
+        rule, parts = self._rule, self._rule.processes
+        return replace(
+            rule, min_seconds=rule.min_seconds / parts, max_seconds=rule.max_seconds / parts
+        )
 
     def _trace_wanted(self) -> bool:
         """The trace file is of the first case that passes."""

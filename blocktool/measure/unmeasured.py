@@ -28,6 +28,26 @@ def with_samples(case: ProfileCase, samples: Sequence[float], calls: int) -> Pro
     return replace(case, latency_ms=made, precision=precision(samples))
 
 
+def rescaled(case: ProfileCase, before: float) -> ProfileCase:
+    """The case with the rates of its median, where that was ``before`` when they were computed."""
+    assert case.latency_ms is not None
+    ratio = before / case.latency_ms.p50
+    line = case.roofline
+    if line is not None and line.attained is not None:
+        line = replace(line, attained=line.attained * ratio)
+
+    def scaled(rate: float | None) -> float | None:
+        return None if rate is None else rate * ratio
+
+    return replace(
+        case,
+        throughput=scaled(case.throughput),
+        gflops=scaled(case.gflops),
+        gbps=scaled(case.gbps),
+        roofline=line,
+    )
+
+
 def hopeless(spec: CaseSpec, cases: Sequence[ProfileCase]) -> ProfileCase | None:
     """The case, skipped, where a smaller batch of its kind has run out of memory or time."""
     for case in cases:

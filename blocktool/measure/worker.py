@@ -26,7 +26,7 @@ from blocktool.measure.plan import cases_of
 from blocktool.measure.predicting import predicted_case, record_of
 from blocktool.measure.request import CaseSpec, Request, Rule
 from blocktool.measure.subject import Subject, subject_of
-from blocktool.results.profile import TriedBatch
+from blocktool.results.profile import Latency, TriedBatch
 from blocktool.results.roofline import Ceilings
 from blocktool.results.specs import TensorSpec
 from blocktool.targets.loading import user_code_running
@@ -165,6 +165,14 @@ def try_batch(request: Request, spec: CaseSpec, limit_bytes: int) -> TriedBatch:
             torch.cuda.empty_cache()
     peak = None if memory is None else memory.peak_bytes
     return TriedBatch(batch, peak is None or peak <= limit_bytes, peak, None)
+
+
+def time_again(request: Request, spec: CaseSpec, rule: Rule) -> Latency:
+    """The times of a case in this process, and nothing else. Raises what the module raises."""
+    settings = Settings(_device(request), rule, request.optimizer)
+    run = CaseRun(_subject(request), spec, settings, _references(request))
+    with user_code_running():
+        return run.times(in_worker.tell)
 
 
 @cache

@@ -202,6 +202,8 @@ class ProfileCase:
     error: VariantError | None = None
     modules: ModuleTimes | None = None
     warmup: Warmup | None = None
+    process_medians_ms: tuple[float, ...] = ()
+    """The median in each process, where a case was timed in several."""
     host_bound: float | None = None
     seconds: float = 0.0
     """The case as a whole, with building and warm-up."""
@@ -298,6 +300,8 @@ class Protocol:
     optimizer: str | None
     isolated: bool
     """Each case in a worker process, or all of it in the caller's."""
+    processes: int = 1
+    """In how many processes, each a new one, a case was timed."""
 
 
 @dataclass(frozen=True, slots=True)

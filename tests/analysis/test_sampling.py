@@ -10,6 +10,7 @@ from math import comb, sqrt
 import pytest
 
 from blocktool.analysis.sampling import (
+    across_processes,
     latency,
     median_interval,
     precision,
@@ -150,3 +151,20 @@ def test_noise_alone_is_settled() -> None:
     rng = random.Random(3)
     told = [settled([rng.lognormvariate(0, 0.02) for _ in range(60)]) for _ in range(200)]
     assert sum(told) >= 190
+
+
+def test_processes_that_differ_widen_the_interval() -> None:
+    rng = random.Random(3)
+    each = [
+        latency([middle * rng.lognormvariate(0, 0.01) for _ in range(200)], 1)
+        for middle in (1.0, 1.1, 1.2, 1.05)
+    ]
+    joined = across_processes(each)
+    assert len(joined.samples) == 800
+    medians = [one.p50 for one in each]
+    # Student's t for three degrees of freedom, from any table.
+    half = 3.182 * statistics.stdev(medians) / 2
+    middle = statistics.fmean(medians)
+    assert joined.low == pytest.approx(middle - half)
+    assert joined.high == pytest.approx(middle + half)
+    assert across_processes(each[:1]) == each[0]

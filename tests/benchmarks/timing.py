@@ -132,6 +132,17 @@ def run_apart(name: str, threads: int) -> dict[str, float]:
     return found
 
 
+def run_command(name: str, threads: int, processes: int) -> dict[str, float]:
+    """The same from ``blocktool profile --processes``."""
+    target = MODELS.get(name, name)
+    words = ["profile", target, "--threads", str(threads), "--processes", str(processes)]
+    code = "from blocktool.cli import main; main()"
+    command = [sys.executable, "-c", code, *words, "-d", "cpu", "--no-ceilings", "-q", "-f", "json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)["cases"][0]["latency_ms"]
+    return found
+
+
 def one_run(name: str, threads: int) -> None:
     """What ``run_apart`` reads."""
     module, inputs = module_and_inputs(name)
@@ -141,21 +152,22 @@ def one_run(name: str, threads: int) -> None:
     print(json.dumps({"p50": latency.p50, "low": latency.low, "high": latency.high}))
 
 
-def repeated(names: list[str], threads: list[int], runs: int) -> str:
+def repeated(names: list[str], threads: list[int], runs: int, processes: int) -> str:
     """The second table: run after run of a module, as someone does who does not trust the first."""
     cases = [(name, count) for count in threads for name in names]
     found: dict[tuple[str, int], list[dict[str, float]]] = {case: [] for case in cases}
     for name, count in cases:
         for number in range(runs):
             say(f"run {number + 1} of {runs}: {name}, {count} threads")
-            found[name, count].append(run_apart(name, count))
+            one = run_command(name, count, processes) if processes > 1 else run_apart(name, count)
+            found[name, count].append(one)
     rows = [agreement(*case, found[case]) for case in cases]
     shares = [share for share, _ in rows]
     header = ["module", "threads", "median of medians, ms", "range of medians"]
     header += ["stated ±", "intervals overlap", "median in another's interval"]
+    each = f"in {processes} processes each" if processes > 1 else "in a process of its own each"
     return (
-        f"{runs} runs in processes of their own, one after the other, each for "
-        f"1 to 5 s or until ±2% is reached.\n\n"
+        f"{runs} runs, {each}, one after the other, for 1 to 5 s or until ±2% is reached.\n\n"
         f"{table(header, [row for _, row in rows])}\n\n"
         f"Pairs of runs that agree (overlap): {100 * statistics.fmean(shares):.0f}% of all; "
         f"{sum(share >= OFTEN for share in shares)} of {len(rows)} cases reach 90%."
@@ -188,6 +200,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=21, help="0: no first table")
     parser.add_argument("--seconds", type=float, default=0.3, help="of one round of one contestant")
     parser.add_argument("--runs", type=int, default=10, help="0: no second table")
+    parser.add_argument("--processes", type=int, default=1, help="of each run, second table")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--only", default=",".join([*MODELS, *BLOCKS]))
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -203,7 +216,7 @@ def main() -> None:
     if options.rounds:
         parts.append(against_torch(names, threads, options.rounds, options.seconds))
     if options.runs:
-        parts.append(repeated(names, threads, options.runs))
+        parts.append(repeated(names, threads, options.runs, options.processes))
     after = f"{os.getloadavg()[0]:.1f} after" if hasattr(os, "getloadavg") else ""
     head = f"{before} before, {after}; {versions('torch', 'torchvision', 'timm')}"
     write("\n\n".join([head, *parts]), options.output)

@@ -468,3 +468,18 @@ def test_no_batch_fits(blocktool: Blocktool, nets: Path) -> None:
     told = report(done)
     assert told["max_batch"]["batch"] == 0
     assert told["cases"] == []
+
+
+def test_several_processes(blocktool: Blocktool, nets: Path) -> None:
+    args = ("--processes", "3", "-f", "json")
+    done = blocktool("profile", "nets.py:Net", "-i", "2x3x16x16", *args, *FAST)
+    assert done.code == 0, done.err
+    told = report(done)
+    (case,) = told["cases"]
+    assert told["protocol"]["processes"] == 3
+    assert len(case["process_medians_ms"]) == 3
+    latency = case["latency_ms"]
+    assert latency["low"] <= min(case["process_medians_ms"])
+    assert latency["high"] >= max(case["process_medians_ms"])
+    assert math.isclose(case["throughput"], 2000 / latency["p50"], rel_tol=1e-4)
+    assert math.isclose(case["gflops"], 2e-6 * case["macs"] / latency["p50"], rel_tol=1e-4)
