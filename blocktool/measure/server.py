@@ -5,9 +5,11 @@ It is one for the whole command (multiprocessing keeps it), and lives as long as
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 
@@ -29,19 +31,30 @@ def start_server() -> None:
     if server_context().get_start_method() == "forkserver":
         from multiprocessing.forkserver import ensure_running
 
-        with interrupts_held():
+        with _interrupts_ignored():
             ensure_running()
 
 
+def stop_server() -> None:
+    """Kill it: a worker that it still has to fork would find its parent gone, and say so. It starts
+    again when it is needed."""
+    from multiprocessing import forkserver
+
+    pid = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
+    if pid is not None:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
 @contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Processes that start meanwhile never hear of Ctrl-C, which is their parent's to handle; it is
-    told of it afterwards. (The server would answer with the traceback of an import.)"""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+def _interrupts_ignored() -> Iterator[None]:
+    """What starts meanwhile never hears of Ctrl-C, which is its parent's to handle. (The server
+    would answer with the traceback of an import.) For some ms the parent does not hear of it."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)

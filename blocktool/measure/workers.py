@@ -23,7 +23,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from blocktool.measure import in_worker
-from blocktool.measure.server import interrupts_held, server_context
+from blocktool.measure.server import server_context, start_server, stop_server
 from blocktool.results.profile import FailureKind
 
 _POLL_SECONDS = 0.1
@@ -73,6 +73,8 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            stop_server()
         self.stop()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -91,16 +93,16 @@ class Workers:
         """
         in_worker.forget(self._scratch)
         if self._pool is None:
+            start_server()
             self._pool = ProcessPool(
                 1,
                 initializer=in_worker.begin,
                 initargs=(self._scratch, self._verbose),
                 context=self._context,
             )
-        with interrupts_held():
-            future = self._pool.schedule(
-                in_worker.run, args=(self._module, name, *args), timeout=timeout
-            )
+        future = self._pool.schedule(
+            in_worker.run, args=(self._module, name, *args), timeout=timeout
+        )
         while not wait([future], _POLL_SECONDS).done:
             if meanwhile is not None:
                 meanwhile(self.progress())
