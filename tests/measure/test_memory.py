@@ -40,7 +40,7 @@ def used(run: Callable[[], object], held: Iterable[torch.Tensor] = ()) -> Memory
 
 
 def test_a_chain_of_linear_layers_by_hand() -> None:
-    # In a process of its own: in one where torch has compiled before, kernels may copy weights.
+    # In a process of its own: after some other tests linear layers make copies of their weights.
     code = """
 import torch
 from torch import nn
