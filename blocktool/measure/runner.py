@@ -90,6 +90,8 @@ class _Runner:
         self._started = time.perf_counter()
         self._watched: dict[int, Watched] = {}
         self._running: CaseSpec | None = None
+        self._measured: ProfileCase | None = None
+        """The running case as its first process measured it, while others time it again."""
         self._specs: tuple[CaseSpec, ...] = ()
         self.profile: Profile
 
@@ -143,7 +145,7 @@ class _Runner:
         for spec in self._specs:
             self._running = spec
             case = hopeless(spec, self.profile.cases) or self._case(spec)
-            self._running = None
+            self._running = self._measured = None
             self._add(case)
         self._conclude()
 
@@ -152,7 +154,9 @@ class _Runner:
         running = self._running
         said = self._workers.progress()
         self._workers.stop()
-        if running is not None:
+        if self._measured is not None:
+            self._add(self._measured)
+        elif running is not None:
             case = replace(
                 blank(running), outcome="skipped", kind="interrupted", reason="while it ran"
             )
@@ -211,6 +215,7 @@ class _Runner:
         """The same case timed again in new processes, as many as were asked for."""
         if case.latency_ms is None or self._rule.processes == 1:
             return case
+        self._measured = case
         each = [case.latency_ms]
         for _ in range(self._rule.processes - 1):
             self._workers.stop()

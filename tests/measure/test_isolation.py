@@ -336,3 +336,23 @@ def test_an_early_interrupt_is_quiet(evil: Path, seconds: float) -> None:
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert gone(process.pid)
+
+
+def test_a_measured_case_is_kept_when_its_other_processes_are_interrupted(evil: Path) -> None:
+    from blocktool.targets.inputs import parse_inputs
+
+    request = Request(
+        "evil.py:At", inputs=parse_inputs(["1x8"]), device="cpu", ceilings=False, threads=1
+    )
+
+    def interrupt(*said: object) -> None:
+        if "another process" in getattr(said[-1], "doing", ""):
+            raise KeyboardInterrupt
+
+    rule = Rule(min_seconds=3.0, max_seconds=3.0, processes=3)
+    profile = run(request, rule, listener=Listener(progress=interrupt))
+    assert profile.interrupted
+    (case,) = profile.cases
+    assert case.outcome == "passed"
+    assert case.latency_ms is not None
+    assert case.peak_bytes is not None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -42,6 +43,7 @@ def used(run: Callable[[], object], held: Iterable[torch.Tensor] = ()) -> Memory
 def test_a_chain_of_linear_layers_by_hand() -> None:
     # In a process of its own: after some other tests linear layers make copies of their weights.
     code = """
+import json
 import torch
 from torch import nn
 from blocktool.measure.memory import memory_use
@@ -52,14 +54,20 @@ x = torch.randn(8, 16)
 step = Step((Phase("forward", lambda: (module(x), None)[1]),), torch.device("cpu"))
 with torch.inference_mode():
     use = memory_use(step, [*module.parameters(), x])
-print(use.held_bytes, use.peak_bytes)
+print(json.dumps([use.held_bytes, use.peak_bytes, use.timeline]))
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    held, peak = map(int, done.stdout.split())
+    held, peak, timeline = json.loads(done.stdout)
     # 8 rows; floats of 4 bytes.
     assert held == 4 * (16 * 32 + 32 + 32 * 64 + 64 + 64 * 4 + 4) + 4 * 8 * 16
     # nn.Sequential drops each input once the layer's output is there.
     assert peak - held == 4 * 8 * (32 + 64)
+    sizes = [size - held for _, size in timeline]
+    assert sizes[-1] == 0
+    assert {4 * 8 * 32, 4 * 8 * (32 + 64), 4 * 8 * 64, 4 * 8 * (64 + 4), 4 * 8 * 4} <= set(sizes)
+    times = [ms for ms, _ in timeline]
+    assert times == sorted(times)
+    assert times[0] == 0
 
 
 def test_in_place_takes_nothing() -> None:
