@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from blocktool.analysis.memory import forward_part, peak_memory
+from blocktool.analysis.memory import peak_memory
 from blocktool.analysis.roofline import ceiling_notes, roofline, under_autocast
 from blocktool.measure.answers import blank
 from blocktool.measure.changed import Unavailable
+from blocktool.measure.records import macs_and_bytes, record_of
 from blocktool.measure.request import CaseSpec
 from blocktool.measure.subject import Subject, tensors_of
 from blocktool.measure.variant_names import CASTS, DTYPES, parts
 from blocktool.results.profile import ProfileCase
 from blocktool.results.roofline import Ceilings
-from blocktool.results.trace import OpTrace
 from blocktool.trace.structure import dtype_name
 
 
@@ -32,34 +32,20 @@ def predicted_case(
     dtype = cast or spec.dtype
     line = roofline(own.ops, reached, None, dtype)
     peak = peak_memory(own) if autocast is None else None
+    macs, moved = macs_and_bytes(eager)
     return replace(
         blank(spec),
         outcome="skipped",
         kind="predicted",
         reason=f"predicted for {limits.device}, not run",
-        macs=sum(op.macs for op in eager.ops),
-        moved_bytes=sum(op.read_bytes + op.written_bytes for op in eager.ops),
+        macs=macs,
+        moved_bytes=moved,
         roofline=line,
         predicted_memory=peak,
         predicted_peak_bytes=None if peak is None else peak.peak_live_bytes,
         throughput=_per_second(spec.batch, line.predicted_ms),
         notes=ceiling_notes(own.ops, limits, dtype, autocast=autocast),
     )
-
-
-def record_of(
-    subject: Subject, spec: CaseSpec, optimizer: str, attention: str, dtype: str | None = None
-) -> OpTrace:
-    """The operations of a case, converted to ``dtype`` or else as the case has it, with the
-    attention kernels of a ``"cpu"`` or a ``"cuda"`` device."""
-    record = subject.traced(
-        None if spec.as_given else spec.inputs,
-        dtype or (spec.dtype if spec.cast else None),
-        spec.mode,
-        optimizer,
-        attention,
-    )
-    return forward_part(record) if spec.mode == "forward" else record
 
 
 def _precision(subject: Subject, spec: CaseSpec) -> tuple[str | None, str | None]:

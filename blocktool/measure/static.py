@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from blocktool.analysis.memory import forward_part, peak_memory
+from blocktool.analysis.memory import peak_memory
 from blocktool.analysis.roofline import (
     ceiling_notes,
     module_rooflines,
@@ -15,6 +15,7 @@ from blocktool.analysis.roofline import (
 )
 from blocktool.errors import BlocktoolError
 from blocktool.measure.changed import Changed
+from blocktool.measure.records import macs_and_bytes, part_of, record_of
 from blocktool.measure.request import CaseSpec
 from blocktool.measure.subject import Subject
 from blocktool.results.profile import ModuleTimes, ProfileCase
@@ -46,7 +47,7 @@ class Static:
         self.notes: list[str] = []
         self.eager: OpTrace | None = None
         try:
-            self.eager = self._of_eager(subject)
+            self.eager = record_of(subject, spec, optimizer, self._attention)
         except BlocktoolError as error:
             self.notes.append(f"MACs and bytes are not known: {one_line(error)}")
         self.own = self.eager if spec.variant == "eager" else self._of_variant()
@@ -58,8 +59,7 @@ class Static:
         if case.batch is not None and latency > 0:
             case = replace(case, throughput=1e3 * case.batch / latency)
         if self.eager is not None:
-            macs = sum(op.macs for op in self.eager.ops)
-            moved = sum(op.read_bytes + op.written_bytes for op in self.eager.ops)
+            macs, moved = macs_and_bytes(self.eager)
             case = replace(case, macs=macs, moved_bytes=moved)
             if latency > 0:
                 case = replace(case, gflops=2 * macs / latency / 1e6, gbps=moved / latency / 1e6)
@@ -87,17 +87,6 @@ class Static:
     def _limits(self, ceilings: Ceilings) -> Ceilings:
         return ceilings if self._autocast is None else under_autocast(ceilings, self._autocast)
 
-    def _of_eager(self, subject: Subject) -> OpTrace:
-        spec = self._spec
-        record = subject.traced(
-            None if spec.as_given else spec.inputs,
-            spec.dtype if spec.cast else None,
-            spec.mode,
-            self._optimizer,
-            self._attention,
-        )
-        return self._part(record)
-
     def _of_variant(self) -> OpTrace | None:
         """None for what a trace does not see as it runs: compiled code and integer kernels."""
         if not self._ready.traceable:
@@ -114,7 +103,4 @@ class Static:
         except BlocktoolError as error:
             self.notes.append(f"its peak is not predicted: {one_line(error)}")
             return None
-        return self._part(record)
-
-    def _part(self, record: OpTrace) -> OpTrace:
-        return forward_part(record) if self._spec.mode == "forward" else record
+        return part_of(record, self._spec)

@@ -23,7 +23,8 @@ from blocktool.measure.machine import machine
 from blocktool.measure.memory_limits import free_memory, limited, out_of_memory
 from blocktool.measure.outcomes import guarded
 from blocktool.measure.plan import cases_of
-from blocktool.measure.predicting import predicted_case, record_of
+from blocktool.measure.predicting import predicted_case
+from blocktool.measure.records import record_of
 from blocktool.measure.request import CaseSpec, Request, Rule
 from blocktool.measure.subject import Subject, subject_of
 from blocktool.results.profile import Latency, TriedBatch
