@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from blocktool.analysis.memory import peak_memory
+from blocktool.analysis.memory import peak_memory, phase_of, timeline
 from blocktool.results.summary import (
     ModuleRow,
     OpRow,
     PhaseTotals,
+    SharedTensor,
     Summary,
     Totals,
     UncoveredOp,
 )
 from blocktool.results.trace import ModuleCall, ModuleInfo, OpKind, OpRecord, OpTrace, StateTensor
-
-_PHASE_OF = {"recompute": "backward"}
 
 
 def summarize_trace(trace: OpTrace) -> Summary:
@@ -63,6 +62,8 @@ def summarize_trace(trace: OpTrace) -> Summary:
         ops=op_rows(trace.ops),
         uncovered_ops=uncovered_ops(trace),
         notes=trace.notes,
+        shared=shared_tensors(trace),
+        timeline=timeline(trace),
     )
 
 
@@ -160,6 +161,9 @@ def module_rows(trace: OpTrace, work: dict[str, Work]) -> Iterator[ModuleRow]:
             read_bytes=done.read_bytes,
             written_bytes=done.written_bytes,
             detail=module.detail,
+            param_dtype=", ".join(
+                dict.fromkeys(trace.tensors[index].dtype for index in module.parameters)
+            ),
         )
 
 
@@ -176,11 +180,24 @@ def _parameters_by_path(
     return found
 
 
+def shared_tensors(trace: OpTrace) -> tuple[SharedTensor, ...]:
+    """The parameters that more than one module holds, in the order of registration."""
+    holders: dict[int, list[str]] = {}
+    for module in trace.modules:
+        for index in dict.fromkeys(module.parameters):
+            holders.setdefault(index, []).append(module.path)
+    return tuple(
+        SharedTensor(trace.tensors[index].shape, trace.tensors[index].dtype, tuple(paths))
+        for index, paths in holders.items()
+        if len(paths) > 1
+    )
+
+
 def phase_totals(ops: Iterable[OpRecord]) -> tuple[PhaseTotals, ...]:
     """Work by phase, in order; recomputation belongs to the backward that caused it."""
     sums: dict[str, Work] = {}
     for op in ops:
-        sums.setdefault(_PHASE_OF.get(op.phase, op.phase), Work()).add(op)
+        sums.setdefault(phase_of(op), Work()).add(op)
     return tuple(
         PhaseTotals(
             phase=phase,

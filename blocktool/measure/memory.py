@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from blocktool.analysis.thinning import Point, thinned
 from blocktool.measure.allocator_events import Recording, recorded, running_sum
 from blocktool.measure.devices import same_device
 from blocktool.measure.step import Step
-from blocktool.measure.timeline import Point, thinned
 from blocktool.results.profile import MemoryUse
 
 

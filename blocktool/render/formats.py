@@ -47,6 +47,14 @@ _RENDERERS: dict[str, dict[str, str]] = {
         "markdown": "blocktool.render.profile_markdown",
         "speedscope": "blocktool.render.profile_speedscope",
     },
+    "comparison": {
+        "table": "blocktool.render.comparison_table",
+        "json": "blocktool.render.json",
+        "csv": "blocktool.render.comparison_csv",
+        "markdown": "blocktool.render.comparison_markdown",
+        "junit": "blocktool.render.comparison_junit",
+        "github": "blocktool.render.comparison_github",
+    },
 }
 _SUFFIXES = {
     ".json": "json",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from blocktool.errors import ReportError
 from blocktool.render import profile_json, shapes_json
+from blocktool.results.comparison import Comparison
 from blocktool.results.formulas import Formulas
 from blocktool.results.listing import Listing
 from blocktool.results.profile import Profile
@@ -33,6 +34,7 @@ KINDS: dict[str, type] = {
     "list": Listing,
     "check-shapes": ShapeReport,
     "profile": Profile,
+    "comparison": Comparison,
 }
 """The result class behind each ``kind`` of report."""
 

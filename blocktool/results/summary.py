@@ -71,6 +71,30 @@ class PeakMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveBytes:
+    """Predicted live bytes over the run, thinned out without losing the peak.
+
+    At operation ``ops[i]`` (counted from 0), which ran in ``modules[i]`` ("" for the root), there
+    live ``categories[name][i]`` bytes of each category of :class:`PeakMemory`. ``phases`` has
+    where each phase begins.
+    """
+
+    ops: tuple[int, ...]
+    modules: tuple[str, ...]
+    categories: dict[str, tuple[int, ...]]
+    phases: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedTensor:
+    """A parameter that several modules hold: ``modules`` are their paths."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleRow:
     """One module; the figures include those of its children (by path)."""
 
@@ -96,6 +120,8 @@ class ModuleRow:
     written_bytes: int
     detail: str = ""
     """What the module says of itself (``extra_repr``), shortened; for telling equals apart."""
+    param_dtype: str = ""
+    """Of its own parameters, several joined by ", "; "" without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +172,6 @@ class Summary:
     notes: tuple[str, ...] = ()
     cross_check: CrossCheck | None = None
     """Another tool's count of the same forward, where one was asked for."""
+    shared: tuple[SharedTensor, ...] = ()
+    timeline: LiveBytes | None = None
+    """None where nothing ran, and in reports of earlier releases."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from blocktool.measure.timeline import MOST_POINTS, Point, thinned
+from blocktool.analysis.thinning import MOST_POINTS, Point, thinned
 
 
 def walk(count: int, seed: int = 0) -> list[Point]:
