@@ -138,6 +138,7 @@ def module_rows(trace: OpTrace, work: dict[str, Work]) -> Iterator[ModuleRow]:
             calls[call.path] += 1
             first.setdefault(call.path, call)
     parameters = _parameters_by_path(trace.modules, trace.tensors)
+    ran = own_operations(trace)
     nothing = Work()
     for module in trace.modules:
         path = module.path
@@ -164,7 +165,18 @@ def module_rows(trace: OpTrace, work: dict[str, Work]) -> Iterator[ModuleRow]:
             param_dtype=", ".join(
                 dict.fromkeys(trace.tensors[index].dtype for index in module.parameters)
             ),
+            own_ops=dict(ran.get(path, {})),
+            attributes=module.attributes,
         )
+
+
+def own_operations(trace: OpTrace) -> dict[str, Counter[str]]:
+    """By path, how often a module runs which operation itself; without views and bookkeeping."""
+    found: dict[str, Counter[str]] = {}
+    for op in trace.ops:
+        if op.kind not in ("view", "bookkeeping"):
+            found.setdefault(trace.calls[op.call].path, Counter())[op.op] += 1
+    return found
 
 
 def _parameters_by_path(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from blocktool.results.cross_check import CrossCheck
@@ -122,6 +122,10 @@ class ModuleRow:
     """What the module says of itself (``extra_repr``), shortened; for telling equals apart."""
     param_dtype: str = ""
     """Of its own parameters, several joined by ", "; "" without any."""
+    own_ops: dict[str, int] = field(default_factory=dict)
+    """Operations that it runs itself, not in its children, and how often; views are left out."""
+    attributes: dict[str, bool | int | float | str] = field(default_factory=dict)
+    """The plain values that it holds, where ``detail`` does not come from the module itself."""
 
 
 @dataclass(frozen=True, slots=True)

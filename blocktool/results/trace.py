@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from blocktool.results.environment import Environment
@@ -94,6 +94,7 @@ class ModuleInfo:
     """A module as it is registered: ``path`` ("" for the root), class name, its own tensors.
 
     ``parameters`` and ``buffers`` index ``OpTrace.tensors``; tied tensors share an index.
+    ``attributes`` are the plain values that a module holds which does not describe itself.
     """
 
     path: str
@@ -101,6 +102,7 @@ class ModuleInfo:
     parameters: tuple[int, ...]
     buffers: tuple[int, ...]
     detail: str = ""
+    attributes: dict[str, bool | int | float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

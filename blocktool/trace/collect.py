@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
+from math import isfinite
 
 import torch
 from torch import nn
@@ -13,7 +15,9 @@ from blocktool.trace.calls import named_modules
 from blocktool.trace.recorder import Storages
 from blocktool.trace.structure import dtype_name
 
-_DETAIL_LENGTH = 160
+_PLAIN = (bool, int, float, str)
+_MOST_ATTRIBUTES = 24
+_DETAIL_LENGTH = 400
 
 
 class State:
@@ -85,6 +89,7 @@ class State:
                     if t is not None
                 ),
                 _detail(submodule),
+                _attributes(submodule),
             )
 
         for path, submodule in named_modules(module):
@@ -105,6 +110,25 @@ def _detail(module: nn.Module) -> str:
         return ""
     text = " ".join(str(text).split())
     return text if len(text) <= _DETAIL_LENGTH else f"{text[: _DETAIL_LENGTH - 3]}..."
+
+
+def _attributes(module: nn.Module) -> dict[str, bool | int | float | str]:
+    """The plain public values of a module that says nothing of itself, such as ``num_heads``."""
+    if type(module).extra_repr is not nn.Module.extra_repr:
+        return {}
+    plain = (
+        (name, value)
+        for name, value in vars(module).items()
+        if name != "training" and not name.startswith("_") and type(value) in _PLAIN
+    )
+    return {name: value for name, value in islice(plain, _MOST_ATTRIBUTES) if _is_short(value)}
+
+
+def _is_short(value: object) -> bool:
+    """Whether it is worth writing down; infinities are not to be had in JSON."""
+    if isinstance(value, float):
+        return isfinite(value)
+    return not isinstance(value, str) or len(value) <= _DETAIL_LENGTH
 
 
 def storage_lives(
