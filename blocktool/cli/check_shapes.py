@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blocktool.cli import options
-from blocktool.cli.errors import INTERRUPTED, note, warn
+from blocktool.cli.errors import INTERRUPTED, note
 from blocktool.cli.options import at_least, chosen, color_choice, option
 from blocktool.cli.progress import Bar
 from blocktool.cli.startup import imports_uncollected
+from blocktool.cli.step_summary import add_to_step_summary
 from blocktool.cli.streams import undisturbed
 from blocktool.cli.terminal import choose_color, fitted
 from blocktool.errors import UsageError
@@ -219,7 +219,7 @@ def check_shapes(
             bar.clear()
     view = fitted(View(), to_file=place.path is not None)
     place.write(renderer("check-shapes", kind)(report, view))
-    _tell_github(report)
+    add_to_step_summary("check-shapes", report)
     _conclude(report, place.path, shown=kind == "table" and place.path is None, quiet=quiet)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -264,20 +264,6 @@ def _checked(
     with user_code_running():
         settings = Settings(device, jobs, fail_fast, prove)
         return run_sweeps(groups, settings, bar.show, bar.tell)
-
-
-def _tell_github(report: ShapeReport) -> None:
-    """Add the report to the summary of the job, where GitHub has a file for it."""
-    path = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not path:
-        return
-    from blocktool.render.shapes_markdown import render
-
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(render(report, View()))
-    except OSError as error:
-        warn(f"cannot write the step summary {path}: {error.strerror or error}")
 
 
 def _conclude(report: ShapeReport, path: object, *, shown: bool, quiet: bool) -> None:

@@ -12,7 +12,7 @@ from blocktool.cli import options
 from blocktool.cli import profile_options as own
 from blocktool.cli.errors import FAILED, INTERRUPTED, note, say_error, warn
 from blocktool.cli.options import at_least, chosen, color_choice
-from blocktool.cli.profile_request import read_request
+from blocktool.cli.profile_request import case_line, read_request
 from blocktool.cli.progress import Bar
 from blocktool.cli.signals import ends_interrupt
 from blocktool.cli.terminal import choose_color, fitted
@@ -159,7 +159,7 @@ def _measured(
     bar = Bar("cases", hidden=quiet)
 
     def progress(done: int, total: int, spec: CaseSpec | None, said: Progress) -> None:
-        bar.tell(_line(done, total, spec, said))
+        bar.tell(case_line(done, total, spec, said))
 
     try:
         return run(
@@ -171,24 +171,6 @@ def _measured(
         )
     finally:
         bar.clear()
-
-
-def _line(done: int, total: int, spec: CaseSpec | None, said: Progress) -> str:
-    """``case 3 of 12: batch 8, bfloat16, fused: measuring, 41 samples, 12.3 ms``."""
-    if spec is None:
-        return said.doing or "starting"
-    words = [f"batch {spec.batch}" if spec.batch is not None else "", spec.dtype, spec.mode]
-    words.append(spec.variant if spec.variant != "eager" else "")
-    line = f"case {done + 1} of {total}: {', '.join(word for word in words if word)}"
-    if said.doing:
-        line += f": {said.doing}"
-    if said.samples:
-        from statistics import median
-
-        from blocktool.render.units import duration
-
-        line += f", {len(said.samples)} samples, {duration(median(said.samples))}"
-    return line
 
 
 def _rule(

@@ -11,8 +11,8 @@ from blocktool.cli import options
 from blocktool.cli import summary_options as own
 from blocktool.cli.errors import note, warn
 from blocktool.cli.options import at_least, chosen, color_choice
-from blocktool.cli.startup import imports_uncollected
 from blocktool.cli.streams import undisturbed
+from blocktool.cli.summarizing import attention_of, summarize
 from blocktool.cli.terminal import choose_color, fitted
 from blocktool.render.view import SORT_KEYS, View
 
@@ -96,7 +96,7 @@ def summary(
     place = destination(output, force=force)
     started = time.perf_counter()
     with undisturbed(verbose or debug):
-        result = _summarize(
+        result = summarize(
             target,
             arguments or [],
             input or [],
@@ -104,7 +104,7 @@ def summary(
             mode=chosen("--mode", mode, own.MODES),
             device=device or "meta",
             dtype=dtype,
-            attention=_attention(attention, device),
+            attention=attention_of(attention, device),
             optimizer=optimizer,
             input_grad=input_grad,
             select=select,
@@ -116,68 +116,6 @@ def summary(
     _conclude(result, place, shown=kind == "table" and place.path is None, quiet=quiet)
     if strict and result.uncovered_ops:
         raise typer.Exit(1)
-
-
-def _summarize(
-    name: str,
-    arguments: list[str],
-    shapes: list[str],
-    *,
-    batch: int | None,
-    mode: own.Mode,
-    device: str,
-    dtype: str | None,
-    attention: str,
-    optimizer: str | None,
-    input_grad: bool,
-    select: str | None,
-    second_count: bool,
-) -> Summary:
-    """Resolve, trace, summarize. The inputs are read before torch is, so that a slip costs no
-    second."""
-    from blocktool.targets.inputs import parse_inputs, with_batch
-
-    inputs = tuple(parse_inputs(shapes)) or None
-
-    from blocktool.targets.resolve import resolve
-
-    with imports_uncollected():
-        target = resolve(name, arguments)
-        from blocktool.analysis.summary import summarize_trace
-        from blocktool.trace.target import trace_target
-
-    inputs = inputs or target.inputs
-    if inputs is not None and batch is not None:
-        inputs = with_batch(inputs, batch)
-    trace = trace_target(
-        target,
-        inputs,
-        mode=mode,
-        device=device,
-        dtype=dtype,
-        attention=attention,
-        optimizer=optimizer,
-        input_grad=input_grad,
-        select=select,
-    )
-    result = summarize_trace(trace)
-    if not second_count:
-        return result
-
-    from dataclasses import replace
-
-    from blocktool.analysis.cross_check import cross_check
-    from blocktool.trace.second_opinion import second_opinion_of_target
-
-    opinion = second_opinion_of_target(target, trace, inputs, dtype=dtype, select=select)
-    return replace(result, cross_check=cross_check(trace, opinion))
-
-
-def _attention(asked: str | None, device: str | None) -> str:
-    """Whose attention kernels: those asked for, else those of the device."""
-    if asked is not None:
-        return chosen("--attention", asked, own.ATTENTION)
-    return "cuda" if (device or "").startswith("cuda") else "cpu"
 
 
 def _tell(result: Summary, seconds: float) -> None:

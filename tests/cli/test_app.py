@@ -162,7 +162,7 @@ def test_a_defect_of_our_own_is_called_one(blocktool, net, monkeypatch: pytest.M
     def fail(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError("division by zero\nand more")
 
-    monkeypatch.setattr(summary_command, "_summarize", fail)
+    monkeypatch.setattr(summary_command, "summarize", fail)
     done = blocktool("summary", net)
     assert done.code == 2
     assert done.err == (
@@ -176,7 +176,7 @@ def test_an_interrupt_is_130(blocktool, net, monkeypatch: pytest.MonkeyPatch):
     def interrupt(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(summary_command, "_summarize", interrupt)
+    monkeypatch.setattr(summary_command, "summarize", interrupt)
     done = blocktool("summary", net)
     assert (done.code, done.out, done.err) == (130, "", "")
 
