@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +13,15 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import Project
 
 from blocktool import __version__, cli
+from blocktool.analysis.gate_rules import read_rule
 from blocktool.cli.app import command
 from blocktool.render.formats import choose_format
 
 ROOT = Path(__file__).parents[1]
-WORKFLOW = ROOT / "examples" / "ci" / "check-shapes.yml"
+WORKFLOWS = [ROOT / "examples" / "ci" / name for name in ("check-shapes.yml", "compare.yml")]
 HOOKS = ROOT / ".pre-commit-hooks.yaml"
 CONFIG = ROOT / "examples" / "ci" / "pre-commit-config.yaml"
 
@@ -26,18 +30,18 @@ def _load(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def _steps() -> list[dict[str, Any]]:
-    (job,) = _load(WORKFLOW)["jobs"].values()
-    return list(job["steps"])
+def _steps(workflow: Path) -> list[dict[str, Any]]:
+    return [step for job in _load(workflow)["jobs"].values() for step in job["steps"]]
 
 
 def _commands() -> Iterator[list[str]]:
-    """The words of every blocktool command in the workflow and in the hooks."""
-    for step in _steps():
-        for line in str(step.get("run", "")).splitlines():
-            words = shlex.split(line)
-            if words[:1] == ["blocktool"]:
-                yield words
+    """The words of every blocktool command in the workflows and in the hooks."""
+    for workflow in WORKFLOWS:
+        for step in _steps(workflow):
+            for line in str(step.get("run", "")).splitlines():
+                words = shlex.split(line)
+                if words[:1] == ["blocktool"]:
+                    yield words
     entries = {hook["id"]: shlex.split(hook["entry"]) for hook in _load(HOOKS)}
     yield from entries.values()
     for repo in _load(CONFIG)["repos"]:
@@ -54,8 +58,12 @@ def _parsed(words: list[str]) -> dict[str, Any]:
         return dict(context.params)
 
 
-def test_the_workflow_has_what_github_needs():
-    workflow = _load(WORKFLOW)
+KEYS = {"name", "uses", "with", "run", "if", "continue-on-error", "working-directory", "env"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_has_what_github_needs(path: Path):
+    workflow = _load(path)
     triggers = workflow[True]  # "on" is a boolean in YAML 1.1, which PyYAML reads
     assert "pull_request" in triggers
     assert workflow["permissions"] == {"contents": "read"}
@@ -63,24 +71,79 @@ def test_the_workflow_has_what_github_needs():
         assert re.fullmatch(r"[A-Za-z_][\w-]*", name)
         assert job["runs-on"]
         assert job["timeout-minutes"] > 0
-    for step in _steps():
+    for step in _steps(path):
         assert ("uses" in step) != ("run" in step)
-        assert set(step) <= {"name", "uses", "with", "run", "if", "continue-on-error"}
+        assert set(step) <= KEYS
         assert "@" in step.get("uses", "@")
-    uploaded = next(s for s in _steps() if s.get("uses", "").startswith("actions/upload-artifact"))
-    assert any(uploaded["with"]["path"] in str(step.get("run")) for step in _steps())
+    written = "\n".join(str(step.get("run", "")) for step in _steps(path))
+    (upload,) = (s for s in _steps(path) if s.get("uses", "").startswith("actions/upload-artifact"))
+    for file in upload["with"]["path"].split():
+        assert f"-o {file}" in written
 
 
 def test_there_are_commands_to_check():
-    assert len(list(_commands())) == 6
+    assert len(list(_commands())) == 13
 
 
 @pytest.mark.parametrize("words", list(_commands()), ids=" ".join)
 def test_commands_name_options_that_exist(words: list[str]):
     asked = _parsed(words)
-    choose_format("check-shapes", asked["format"], asked["output"])
-    targets = [word for word in asked["words"] or () if "=" not in word]
-    assert targets or len(words) == 2
+    kind = "comparison" if words[1] in ("compare", "report") else words[1]
+    choose_format(kind, asked["format"], asked["output"])
+    if words[1] == "check-shapes":
+        assert [word for word in asked["words"] or () if "=" not in word] or len(words) == 2
+    if words[1] == "compare":
+        assert [read_rule(rule) for rule in asked["fail_on"]]
+        assert len(asked["operands"]) == 2
+
+
+def _cost() -> dict[str, Any]:
+    (path,) = (each for each in WORKFLOWS if each.stem == "compare")
+    job: dict[str, Any] = _load(path)["jobs"]["cost"]
+    return job
+
+
+def test_both_reports_are_made_alike_and_compared():
+    base, head = (step for step in _cost()["steps"] if "working-directory" in step)
+    assert (base["working-directory"], head["working-directory"]) == ("base", "head")
+    assert base["run"].replace("base", "head") == head["run"]
+    places = {step["with"]["path"] for step in _cost()["steps"] if "checkout" in str(step)}
+    assert places == {"base", "head"}
+    (compare,) = (each for each in _commands() if each[:4] == COMPARED)
+    assert compare[-2:] == ["-o", "comparison.json"]
+
+
+COMPARED = ["blocktool", "compare", "base.json", "head.json"]
+GH = """#!/bin/sh
+echo "$@" >> calls
+case "$*" in *--jq*) cat ids ;; esac
+"""
+
+
+@pytest.mark.parametrize("ids", ["", "17\n", "17\n23\n"])
+def test_one_comment_is_brought_up_to_date(project: Project, ids: str):
+    assert _cost()["permissions"] == {"contents": "read", "pull-requests": "write"}
+    (step,) = (each for each in _cost()["steps"] if each.get("name") == "Comment")
+    project.write("gh", GH).chmod(0o755)
+    project.write("ids", ids)
+    variables = {"COMMENTS": "repos/me/it/issues", "NUMBER": "5"}
+    assert set(step["env"]) == {*variables, "GH_TOKEN"}
+    path = f"{project.root}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", step["run"]],
+        env={**variables, "PATH": path},
+        check=True,
+        timeout=20,
+    )
+    asked, *wrote = (project.root / "calls").read_text().splitlines()
+    assert "repos/me/it/issues/5/comments" in asked
+    assert '(.body | startswith("<!-- blocktool compare -->"))' in asked
+    (wrote_once,) = wrote
+    assert wrote_once.endswith("-F body=@comparison.md")
+    if ids:
+        assert "PATCH repos/me/it/issues/comments/17 " in wrote_once
+    else:
+        assert "POST repos/me/it/issues/5/comments " in wrote_once
 
 
 def test_an_option_that_does_not_exist_is_found(capsys: pytest.CaptureFixture[str]):

@@ -72,7 +72,7 @@ def _of_summaries(
         modules=found.modules,
         mismatches=differing,
     )
-    return Compared(comparison, (*found.totals, *found.changes))
+    return Compared(comparison, found.changes)
 
 
 def _of_profiles(

@@ -19,8 +19,8 @@ _SHOWN = (*FIGURES, "calls", "input_shapes", "output_shapes", "param_dtype")
 
 @dataclass(frozen=True)
 class SummaryChanges:
-    """``totals`` and ``modules`` as in a Comparison, ``changes`` every figure of every module, and
-    what the statements are made of."""
+    """``totals`` and ``modules`` as in a Comparison, ``changes`` every figure of the whole and of
+    every module, and what the statements are made of."""
 
     totals: tuple[MetricChange, ...]
     modules: tuple[ModuleChange, ...]
@@ -39,29 +39,35 @@ def compare_summaries(old: Summary, new: Summary) -> SummaryChanges:
         [*_matched(found, wholes, own_work(old, new, found)), *_unmatched(found, wholes)],
         key=lambda change: (change.verdict == "follows", -change.effect),
     )
+    figures = tuple(totals(old, new))
     return SummaryChanges(
-        totals=tuple(totals(old, new)),
+        totals=tuple(change for change in figures if _is_of_interest(change)),
         modules=tuple(modules),
-        changes=tuple(_every(found)),
+        changes=(*figures, *_every(found)),
         alignment=found,
     )
 
 
 def totals(old: Summary, new: Summary) -> Iterator[MetricChange]:
-    """Every figure of the whole; of the operations only those whose calls differ in number."""
+    """Every figure of the whole, and how often each operation is called."""
     for field in fields(old.totals):
         yield exact(field.name, getattr(old.totals, field.name), getattr(new.totals, field.name))
     yield exact("operations", operations(old), operations(new))
     before, after = ({op.op: op.calls for op in each.ops} for each in (old, new))
     for name in sorted({*before, *after}):
-        if before.get(name, 0) != after.get(name, 0):
-            yield exact(f"operations.{name}", before.get(name, 0), after.get(name, 0))
+        yield exact(f"operations.{name}", before.get(name, 0), after.get(name, 0))
     uncovered = [sum(op.calls for op in each.uncovered_ops) for each in (old, new)]
-    if any(uncovered):
-        yield exact("uncovered_operations", *uncovered)
+    yield exact("uncovered_operations", *uncovered)
     for name in ("inputs", "outputs"):
         texts = ["; ".join(map(str, getattr(each, name))) for each in (old, new)]
         yield exact(name, *texts)
+
+
+def _is_of_interest(change: MetricChange) -> bool:
+    """Whether a reader misses it: not so single operations that are called as often as before."""
+    if change.metric.startswith("operations.") or change.metric == "uncovered_operations":
+        return change.verdict != "same"
+    return True
 
 
 def operations(summary: Summary) -> int:

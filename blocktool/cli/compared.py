@@ -145,7 +145,8 @@ def summarized(operand: str, asked: Asked) -> Summary:
     from blocktool.cli.summarizing import summarize
 
     target, arguments = _words(operand)
-    if budget := budgets(Path.cwd()).get(operand):
+    name = f"{target} {asked.select}" if asked.select else target
+    if budget := budgets(Path.cwd()).get(name):
         asked = replace(
             asked,
             inputs=asked.inputs or budget.input,

@@ -3,20 +3,24 @@
 Keys are the long names of options (``depth = 3``, ``input-grad = true``). Those of
 ``[tool.blocktool]`` hold for every command that has them, those of ``[tool.blocktool.summary]``
 for ``summary``. Options and ``BLOCKTOOL_*`` variables come before them.
-``[tool.blocktool.sweeps."net.py:Net"]`` is what check-shapes tries with a target.
+``[tool.blocktool.sweeps."net.py:Net"]`` is what check-shapes tries with a target,
+``[tool.blocktool.budgets."net.py:Net"]`` what compare holds it to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blocktool.errors import ConfigError
 
-# What makes sense on a command line only.
-SWEEPS = "sweeps"
+if TYPE_CHECKING:
+    from blocktool.cli.budgets import Budget
+
+SWEEPS, BUDGETS = "sweeps", "budgets"
 _NUMBERS = ("batch", "size")  # lists whose items may be written as numbers
+# What makes sense on a command line only.
 _NOT_HERE = ("help", "version", "force", "debug")
 
 
@@ -33,11 +37,12 @@ def defaults(commands: Mapping[str, Any], directory: Path) -> dict[str, dict[str
     options = {name: _options(command) for name, command in commands.items()}
     found: dict[str, dict[str, Any]] = {name: {} for name in commands}
     for key, value in table.items():
-        if key == SWEEPS or (key in commands and isinstance(value, dict)):
+        if key in (SWEEPS, BUDGETS) or (key in commands and isinstance(value, dict)):
             continue
         takers = [name for name in commands if _name(key) in options[name]]
         if not takers:
-            known = {option for each in options.values() for option in each} | set(commands)
+            names = {option for each in options.values() for option in each}
+            known = names | {*commands, SWEEPS, BUDGETS}
             raise _unknown(path, key, "tool.blocktool", known)
         for name in takers:
             option = options[name][_name(key)]
@@ -57,12 +62,31 @@ def sweeps(directory: Path) -> dict[str, Any]:
 
     Raises ConfigError for a file that is not TOML and a table that is none.
     """
+    return _by_target(_nearest(directory), SWEEPS)
+
+
+def budgets(directory: Path) -> dict[str, Budget]:
+    """What ``[tool.blocktool.budgets]`` holds targets to, by the target's text, as it is given on
+    the command line and stands in a report.
+
+    Raises ConfigError, naming file and key, for a file that is not TOML and what is no budget.
+    """
+    from blocktool.cli.budgets import read_budget
+
     path = _nearest(directory)
-    found = _table(path).get(SWEEPS, {}) if path is not None else {}
+    return {
+        target: read_budget(value, f"{path}: budgets.'{target}'")
+        for target, value in _by_target(path, BUDGETS).items()
+    }
+
+
+def _by_target(path: Path | None, key: str) -> dict[str, Any]:
+    """The table of ``[tool.blocktool.KEY]``, unread."""
+    found = _table(path).get(key, {}) if path is not None else {}
     if not isinstance(found, dict):
         raise ConfigError(
-            f"{path}: tool.blocktool.sweeps is not a table",
-            hint='write [tool.blocktool.sweeps."net.py:Net"]',
+            f"{path}: tool.blocktool.{key} is not a table",
+            hint=f'write [tool.blocktool.{key}."net.py:Net"]',
         )
     return found
 
