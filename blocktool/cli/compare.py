@@ -151,9 +151,15 @@ def _gated(
 
 
 def _conclude(comparison: Comparison, path: object, *, shown: bool) -> None:
-    """What is said beside the comparison."""
+    """What is said beside the comparison: all that must be known and is not seen on the screen."""
+    from blocktool.render.comparison_words import finding_line, rule_line, silent
+
     if not shown:
         for finding in comparison.findings:
-            note(f"{finding.rule} is broken: {finding.message}")
+            note(finding_line(finding))
+    if not shown or silent(comparison):
+        for outcome in comparison.rules:
+            if outcome.outcome == "skipped":
+                note(rule_line(outcome))
     if path is not None:
         note(f"wrote {path}")

@@ -1,7 +1,4 @@
-"""A shape report as workflow commands of GitHub Actions: annotations of a pull request.
-
-See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
-"""
+"""A shape report as workflow commands of GitHub Actions: annotations of a pull request."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from collections.abc import Iterator
 from blocktool.render import shapes_proofs as proof_words
 from blocktool.render import shapes_words as words
 from blocktool.render.shell import command
-from blocktool.render.styled import clean
 from blocktool.render.view import View
+from blocktool.render.workflow_commands import workflow_command
 from blocktool.results.shapes import Finding, Proof, ShapeReport
 
 
@@ -23,7 +20,7 @@ def render(report: ShapeReport, view: View) -> str:
     lines = [
         *map(_finding, report.findings),
         *(line for proof in report.proofs for line in _proof(proof)),
-        _command("notice", _summary(report), title=f"blocktool: {words.verdict(report)}"),
+        workflow_command("notice", _summary(report), title=f"blocktool: {words.verdict(report)}"),
     ]
     return "".join(f"{line}\n" for line in lines)
 
@@ -36,7 +33,7 @@ def _finding(finding: Finding) -> str:
         f"reproduce with: {command(finding.case.reproduce)}",
     ]
     place = words.place(failed.details)
-    return _command(
+    return workflow_command(
         "error",
         lines,
         title=f"{finding.case.target}: {words.KINDS[failed.kind]}",
@@ -50,11 +47,11 @@ def _proof(proof: Proof) -> Iterator[str]:
         name = words.named(proof.target, proof.arguments)
         lines = [f"{name}: {proof_words.claim(proof, '→')}"]
         lines += [f"{label}: {text}" for label, text in proof_words.objections(proof)]
-        yield _command("error", lines, title=f"{proof.target}: {proof.verdict}")
+        yield workflow_command("error", lines, title=f"{proof.target}: {proof.verdict}")
     elif proof_words.exceptions(proof):
         name = words.named(proof.target, proof.arguments)
         line = f"{name}: {proof_words.claim(proof, '→')}"
-        yield _command("notice", [line], title=f"{proof.target}: its output varies")
+        yield workflow_command("notice", [line], title=f"{proof.target}: its output varies")
 
 
 def _summary(report: ShapeReport) -> list[str]:
@@ -64,19 +61,3 @@ def _summary(report: ShapeReport) -> list[str]:
     if report.stopped_early:
         lines.append("stopped early: not every case has run")
     return lines
-
-
-def _command(name: str, lines: list[str], **properties: str | int | None) -> str:
-    """One command on one line; the lines of its message are joined as GitHub wants it."""
-    given = [(key, clean(str(value))) for key, value in properties.items() if value is not None]
-    # GitHub takes a title of any length, but shows one line.
-    options = ",".join(f"{key}={_escape_property(value)}" for key, value in given)
-    return f"::{name} {options}::" + _escape("\n".join(map(clean, lines)))
-
-
-def _escape(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _escape_property(text: str) -> str:
-    return _escape(text).replace(":", "%3A").replace(",", "%2C")

@@ -48,6 +48,15 @@ def test_nothing_changed_is_silent(blocktool, saved):
     assert blocktool("compare", old, new, "-v").err == "nothing changed\n"
 
 
+def test_a_rule_about_nothing_is_heard_of(blocktool, saved):
+    """Lest a gate holds because what it guards has another name now."""
+    old, new = saved(8, "old.json"), saved(8, "new.json")
+    done = blocktool("compare", old, new, "--fail-on", "bakcbone.*:macs:0")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "skipped bakcbone.*:macs:0: no module matches bakcbone.*\n"
+    assert blocktool("compare", old, new, "--fail-on", "bakcbone.*:macs:0", "-q").err == ""
+
+
 def test_json(blocktool, saved):
     line = ("compare", saved(8, "old.json"), saved(16, "new.json"), "-f", "json")
     done = blocktool(*line, "--fail-on", "macs:+1%")

@@ -6,10 +6,9 @@ import csv
 import io
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 
 import pytest
-from markdown_it import MarkdownIt
+from render.readers import Page, read_command
 from render.shape_reports import HOSTILE, broken, case, catalog, hostile, proved, report, varied
 
 from blocktool.render import shapes_csv, shapes_github, shapes_markdown
@@ -35,28 +34,8 @@ def test_markdown(name: str, snapshot: Callable[[str, str], None]):
     snapshot(f"shapes-{name}.md", shapes_markdown.render(_MAKERS[name](), View()))
 
 
-class _Page(HTMLParser):
-    """Tags, and the text of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [str(value) for key, value in attrs if key in ("href", "src")]
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def _page(make: Make) -> _Page:
-    page = _Page()
-    markdown = shapes_markdown.render(make(), View())
-    page.feed(MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown))
-    return page
+def _page(make: Make) -> Page:
+    return Page(shapes_markdown.render(make(), View()))
 
 
 @pytest.mark.parametrize("make", _MAKERS.values())
@@ -91,23 +70,8 @@ def test_markdown_of_many_findings_is_folded_and_bounded():
     assert "And 30 more findings" in text
 
 
-def _read_command(line: str) -> tuple[str, dict[str, str], str]:
-    """As GitHub's runner reads a line of a job's output."""
-    match = re.match(r"::(?P<name>[a-z]+)(?: (?P<properties>.*?))?::(?P<data>.*)$", line)
-    assert match is not None, line
-    properties = {}
-    for part in (match["properties"] or "").split(","):
-        key, _, value = part.partition("=")
-        properties[key] = _unescaped(value.replace("%3A", ":").replace("%2C", ","))
-    return match["name"], properties, _unescaped(match["data"])
-
-
-def _unescaped(text: str) -> str:
-    return text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
-
-
 def _commands(made: ShapeReport) -> list[tuple[str, dict[str, str], str]]:
-    return [_read_command(line) for line in shapes_github.render(made, View()).splitlines()]
+    return [read_command(line) for line in shapes_github.render(made, View()).splitlines()]
 
 
 def test_github_has_an_error_for_each_finding_and_a_notice_at_the_end():
