@@ -53,7 +53,7 @@ def test_a_rule_about_nothing_is_heard_of(blocktool, saved):
     old, new = saved(8, "old.json"), saved(8, "new.json")
     done = blocktool("compare", old, new, "--fail-on", "bakcbone.*:macs:0")
     assert (done.code, done.out) == (0, "")
-    assert done.err == "skipped bakcbone.*:macs:0: no module matches bakcbone.*\n"
+    assert done.err == "skipped bakcbone.*:macs:0: no module matches 'bakcbone.*'\n"
     assert blocktool("compare", old, new, "--fail-on", "bakcbone.*:macs:0", "-q").err == ""
 
 
