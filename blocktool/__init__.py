@@ -2,7 +2,7 @@
 
 ``blocktool.trace(module, inputs)`` records one run without data; ``blocktool.summarize(module,
 inputs)`` says what the module is; ``blocktool.check_shapes(module, inputs)`` whether it holds;
-``blocktool.profile(module, inputs)`` how it runs;
+``blocktool.profile(module, inputs)`` how it runs; ``blocktool.compare(old, new)`` what changed;
 ``blocktool.fuse`` and ``blocktool.quantize`` give a copy of it for inference, verified;
 ``blocktool.build(target)`` builds what a target of the command line names.
 They are loaded, and torch with them, when they are first used.
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from blocktool.api import (
         build,
         check_shapes,
+        compare,
         formulas,
         fuse,
         profile,
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "build",
     "check_shapes",
+    "compare",
     "formulas",
     "fuse",
     "profile",

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from blocktool.analysis.compare import Report
+    from blocktool.results.comparison import Comparison
     from blocktool.results.formulas import Formulas
     from blocktool.trace.inputs import Inputs
 
 __all__ = [
     "build",
     "check_shapes",
+    "compare",
     "formulas",
     "fuse",
     "profile",
@@ -87,6 +90,24 @@ def summarize(
             name=name,
         )
     )
+
+
+def compare(old: Report, new: Report, *, threshold: float = 0.05) -> Comparison:
+    """What changed from one summary, profile or report of shapes to another of the same kind.
+
+    ``threshold`` is by how much a measured figure must differ to count, as a share. Where the two
+    were made in different environments ``mismatches`` of the result tells, and measured figures are
+    not compared. Raises TypeError for reports of different kinds.
+
+    >>> from torch import nn
+    >>> import blocktool
+    >>> old, new = (blocktool.summarize(nn.Linear(8, width), (2, 8)) for width in (16, 32))
+    >>> blocktool.compare(old, new).statements[0].text
+    'out_features 16 -> 32'
+    """
+    from blocktool.analysis.compare import compare as compare_reports
+
+    return compare_reports(old, new, threshold=threshold).comparison
 
 
 def formulas(

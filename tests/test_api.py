@@ -43,3 +43,13 @@ def test_a_hint_is_seen_in_a_traceback() -> None:
         blocktool.fuse(nn.Sequential(nn.Conv2d(3, 8, 3)))
     assert f"hint: {caught.value.hint}" in "".join(traceback.format_exception(caught.value))
     assert "hint" not in str(caught.value)
+
+
+def test_summaries_are_compared() -> None:
+    old, new = (blocktool.summarize(nn.Linear(8, width), (2, 8)) for width in (16, 32))
+    found = blocktool.compare(old, new)
+    assert [each.text for each in found.statements] == ["out_features 16 -> 32"]
+    assert not blocktool.compare(old, old).changed
+    shapes = blocktool.check_shapes(nn.Linear(8, 16), (2, 8))
+    with pytest.raises(TypeError, match="Summary and ShapeReport"):
+        blocktool.compare(old, shapes)
