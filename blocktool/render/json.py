@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from blocktool.errors import ReportError
 from blocktool.render import profile_json, shapes_json
+from blocktool.render.consistency import inconsistency
+from blocktool.render.json_decoding import AGAIN, decode, told
+from blocktool.render.upgrades import upgraded
 from blocktool.results.comparison import Comparison
+from blocktool.results.diagram import Diagram
 from blocktool.results.formulas import Formulas
 from blocktool.results.listing import Listing
 from blocktool.results.profile import Profile
@@ -35,14 +39,16 @@ KINDS: dict[str, type] = {
     "check-shapes": ShapeReport,
     "profile": Profile,
     "comparison": Comparison,
+    "diagram": Diagram,
 }
 """The result class behind each ``kind`` of report."""
 
-# Where the published form of a result is another class: that class, and the ways there and back.
-_FORMS: dict[type, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+FORMS: dict[type, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     ShapeReport: (shapes_json.FlatReport, shapes_json.flatten, shapes_json.unflatten),
     Profile: (Profile, profile_json.rounded, profile_json.unchanged),
 }
+"""Where a result is published otherwise than it is held: as which class, and the ways there and
+back."""
 
 # Where the published order of the fields is not that of the class.
 _ORDER: dict[type, tuple[str, ...]] = {TensorSpec: ("name", "shape", "dtype")}
@@ -64,7 +70,7 @@ def to_json(result: DataclassInstance) -> str:
     kinds = [kind for kind, cls in KINDS.items() if type(result) is cls]
     if not kinds:
         raise TypeError(f"{type(result).__name__} is not a kind of report")
-    form = _FORMS.get(type(result))
+    form = FORMS.get(type(result))
     fields_of_it = _plain(form[1](result) if form else result)
     report = {"schema_version": SCHEMA_VERSION, "kind": kinds[0], **fields_of_it}
     items = [f"  {json.dumps(key)}: {_value(value)}" for key, value in report.items()]
@@ -83,48 +89,56 @@ def read_summary(text: str, *, name: str = "the report") -> Summary:
 
 
 def read(text: str, cls: type[ResultT], *, name: str = "the report") -> ResultT:
-    """A report of any kind, as an instance of its result class; errors as in read_summary."""
-    import msgspec  # 30 ms, which a command that only writes does not need
-
+    """A report of one kind, as an instance of its result class; errors as in read_summary."""
     wanted = next(kind for kind, known in KINDS.items() if known is cls)
-    report = _header(text, wanted, name)
-    form = _FORMS.get(cls)
-    try:
-        if form is None:
-            return msgspec.convert(report, cls)
-        made: ResultT = form[2](msgspec.convert(report, form[0]))
-        return made
-    except msgspec.ValidationError as error:
+    report = _readable(text, name)
+    if report["kind"] != wanted:
         raise ReportError(
-            f"{name} is damaged: {error}", hint="write it again with blocktool -f json"
-        ) from error
-
-
-def _header(text: str, wanted: str, name: str) -> dict[str, Any]:
-    """The decoded object, once its version and kind are known to be readable."""
-    try:
-        report = json.loads(text)
-    except ValueError as error:
-        raise ReportError(
-            f"{name} is not JSON: {error}", hint="write it again with blocktool -f json"
-        ) from error
-    if not isinstance(report, dict) or "schema_version" not in report or "kind" not in report:
-        raise ReportError(
-            f"{name} is not a blocktool report: it has no schema_version and kind",
-            hint="reports are written with -f json, or -o FILE.json",
+            f"{told(name)} is a report of kind {told(report['kind'])!r}, not {wanted!r}",
+            hint=f"a {wanted} is written by blocktool {wanted} -f json",
         )
-    if report["schema_version"] != SCHEMA_VERSION:
+    return _result(report, cls, name)
+
+
+def read_any(text: str, name: str = "the report") -> Any:
+    """A report as an instance of the result class of its own kind; errors as in read_summary."""
+    report = _readable(text, name)
+    cls = KINDS.get(report["kind"])
+    if cls is None:
         raise ReportError(
-            f"{name} has schema version {report['schema_version']}; "
+            f"{told(name)} is a report of the unknown kind {told(report['kind'])!r}",
+            hint=f"this blocktool reads {', '.join(KINDS)}",
+        )
+    return _result(report, cls, name)
+
+
+def _readable(text: str, name: str) -> dict[str, Any]:
+    """The decoded object, in the present schema version."""
+    decoded = decode(text, name)
+    report = upgraded(decoded, SCHEMA_VERSION)
+    if report is None:
+        raise ReportError(
+            f"{told(name)} has schema version {told(decoded['schema_version'])}; "
             f"this blocktool reads version {SCHEMA_VERSION}",
             hint="read it with the release that wrote it, or a newer one",
         )
-    if report["kind"] != wanted:
-        raise ReportError(
-            f"{name} is a report of kind {report['kind']!r}, not {wanted!r}",
-            hint=f"a {wanted} is written by blocktool {wanted} -f json",
-        )
     return report
+
+
+def _result(report: dict[str, Any], cls: type[ResultT], name: str) -> ResultT:
+    import msgspec  # 30 ms, which a command that only writes does not need
+
+    form = FORMS.get(cls)
+    try:
+        made: Any = msgspec.convert(report, cls if form is None else form[0])
+    except msgspec.ValidationError as error:
+        raise ReportError(f"{told(name)} is damaged: {told(str(error))}", hint=AGAIN) from error
+    except UnicodeEncodeError as error:  # msgspec's, on half a surrogate pair in the wrong place
+        raise ReportError(f"{told(name)} is damaged: a text is no Unicode", hint=AGAIN) from error
+    result: ResultT = made if form is None else form[2](made)
+    if reason := inconsistency(result):
+        raise ReportError(f"{told(name)} is damaged: {told(reason)}", hint=AGAIN)
+    return result
 
 
 def _plain(value: Any) -> Any:

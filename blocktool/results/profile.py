@@ -302,6 +302,9 @@ class Protocol:
     """Each case in a worker process, or all of it in the caller's."""
     processes: int = 1
     """In how many processes, each a new one, a case was timed."""
+    paired: str | None = None
+    """A name that two profiles share which were measured side by side: process k of the one ran
+    right before or after process k of the other."""
 
 
 @dataclass(frozen=True, slots=True)

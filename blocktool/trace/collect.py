@@ -17,6 +17,7 @@ from blocktool.trace.structure import dtype_name
 
 _PLAIN = (bool, int, float, str)
 _MOST_ATTRIBUTES = 24
+_LARGEST = 2**63
 _DETAIL_LENGTH = 400
 
 
@@ -125,9 +126,11 @@ def _attributes(module: nn.Module) -> dict[str, bool | int | float | str]:
 
 
 def _is_short(value: object) -> bool:
-    """Whether it is worth writing down; infinities are not to be had in JSON."""
+    """Whether it is worth writing down, and can be in JSON: no infinity, no number of a page."""
     if isinstance(value, float):
         return isfinite(value)
+    if isinstance(value, int):
+        return abs(value) < _LARGEST
     return not isinstance(value, str) or len(value) <= _DETAIL_LENGTH
 
 
