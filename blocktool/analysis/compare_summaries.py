@@ -168,7 +168,8 @@ def runs_otherwise(old: Node, new: Node, work: Sequence[str]) -> bool:
         or configured.differences(before, after)
     ):
         return False
-    if all(new.own[name] == old.own[name] for name in work) and before.own_ops == after.own_ops:
+    same_ops = "own_ops" not in work or before.own_ops == after.own_ops
+    if same_ops and all(new.own[name] == old.own[name] for name in work if name in new.own):
         return False
     return old.size == new.size and all(
         first.row.output_shapes == second.row.output_shapes
@@ -178,8 +179,8 @@ def runs_otherwise(old: Node, new: Node, work: Sequence[str]) -> bool:
 
 
 def own_work(old: Summary, new: Summary, found: Alignment) -> tuple[str, ...]:
-    """The figures by which a module's own work can be told to differ; none where they all differ
-    for another reason: another mode, another dtype throughout, other parameters to train."""
+    """What tells that a module's own work differs; nothing where all of it differs for another
+    reason: another mode, another dtype throughout, other parameters to train."""
     if (old.mode, old.optimizer, old.attention) != (new.mode, new.optimizer, new.attention):
         return ()
     dtypes = [[spec.dtype for spec in each.inputs] for each in (old, new)]
@@ -189,7 +190,10 @@ def own_work(old: Summary, new: Summary, found: Alignment) -> tuple[str, ...]:
         for before, after in found.pairs
     ):
         return ()
-    return ("macs", "elementwise_flops", "activation_bytes", "read_bytes", "written_bytes")
+    figures = ("macs", "elementwise_flops", "activation_bytes", "read_bytes", "written_bytes")
+    # Reports of earlier releases do not say which operations a module runs itself.
+    known = all(any(row.own_ops for row in each.modules) for each in (old, new))
+    return (*figures, "own_ops") if known else figures
 
 
 def _is_frozen(node: Node) -> bool:

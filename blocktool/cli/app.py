@@ -11,8 +11,11 @@ import typer
 from blocktool._version import __version__
 from blocktool.cli.check_shapes import check_shapes
 from blocktool.cli.command import Command, Group
+from blocktool.cli.compare import compare
+from blocktool.cli.diagram import diagram
 from blocktool.cli.listing import list_blocks
 from blocktool.cli.profile import profile
+from blocktool.cli.reporting import report
 from blocktool.cli.summary import summary
 
 _EPILOG = (
@@ -49,6 +52,13 @@ def command() -> Any:
     app.command(
         cls=Command, epilog=_EPILOG, short_help="How it runs: latency, throughput, memory."
     )(profile)
+    app.command(
+        cls=Command, epilog=_EPILOG, short_help="What changed, and whether it may: the CI gate."
+    )(compare)
+    app.command(cls=Command, epilog=_EPILOG, short_help="A saved report as a page with pictures.")(
+        report
+    )
+    app.command(cls=Command, epilog=_EPILOG, short_help="The data flow as a picture.")(diagram)
     return typer.main.get_command(app)
 
 

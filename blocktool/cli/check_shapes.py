@@ -129,9 +129,9 @@ Format = Annotated[
         *("-f", "--format"),
         metavar="FORMAT",
         section=options.OUTPUT,
-        choices=("table", "json", "csv", "markdown", "junit", "github"),
-        help="table, json, csv, markdown, junit or github. Default: as the suffix of --output "
-        "implies, else table.",
+        choices=("table", "json", "csv", "markdown", "junit", "github", "html"),
+        help="table, json, csv, markdown, junit, github or html (a page with charts). Default: as "
+        "the suffix of --output implies, else table.",
     ),
 ]
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from blocktool.cli.compared import Sides
     from blocktool.results.comparison import Comparison
 
+_TOLD = 10
+"""Findings that are said on stderr, where the comparison itself goes elsewhere."""
+
 
 def compare(
     operands: own.Operands = None,
@@ -155,8 +158,10 @@ def _conclude(comparison: Comparison, path: object, *, shown: bool) -> None:
     from blocktool.render.comparison_words import finding_line, rule_line, silent
 
     if not shown:
-        for finding in comparison.findings:
+        for finding in comparison.findings[:_TOLD]:
             note(finding_line(finding))
+        if (more := len(comparison.findings) - _TOLD) > 0:
+            note(f"... and {more:,} more findings")
     if not shown or silent(comparison):
         for outcome in comparison.rules:
             if outcome.outcome == "skipped":

@@ -106,9 +106,9 @@ Format = Annotated[
         *("-f", "--format"),
         metavar="FORMAT",
         section=OUTPUT,
-        choices=("table", "json", "csv", "markdown"),
-        help="table, json, csv or markdown. Default: as the suffix of --output implies, else "
-        "table.",
+        choices=("table", "json", "csv", "markdown", "html"),
+        help="table, json, csv, markdown or html (a page with charts). Default: as the suffix of "
+        "--output implies, else table.",
     ),
 ]
 ListFormat = Annotated[
@@ -117,8 +117,8 @@ ListFormat = Annotated[
         *("-f", "--format"),
         metavar="FORMAT",
         section=OUTPUT,
-        choices=("table", "json"),
-        help="table or json. Default: as the suffix of --output implies, else table.",
+        choices=("table", "json", "html"),
+        help="table, json or html. Default: as the suffix of --output implies, else table.",
     ),
 ]
 Output = Annotated[

@@ -194,9 +194,9 @@ Format = Annotated[
         *("-f", "--format"),
         metavar="FORMAT",
         section=OUTPUT,
-        choices=("table", "json", "csv", "markdown", "speedscope"),
-        help="table, json, csv, markdown or speedscope (with --per-module). Default: as the suffix "
-        "of --output implies, else table.",
+        choices=("table", "json", "csv", "markdown", "html", "speedscope"),
+        help="table, json, csv, markdown, html (a page with charts) or speedscope (with "
+        "--per-module). Default: as the suffix of --output implies, else table.",
     ),
 ]
 

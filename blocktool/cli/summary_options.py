@@ -77,7 +77,7 @@ Symbolic = Annotated[
         "--symbolic",
         section=SHOWN,
         help="Formulas in the sizes, and in arguments given as capitals (groups=G). Formats: "
-        "table, json, markdown, latex, python.",
+        "table, json, markdown, latex, python, html.",
     ),
 ]
 Strict = Annotated[

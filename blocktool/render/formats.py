@@ -18,12 +18,20 @@ ENTRY_POINTS = "blocktool.formats"
 kind of result (``"summary"``) to a renderer ``(result, view) -> str``."""
 
 _RENDERERS: dict[str, dict[str, str]] = {
-    "list": {"table": "blocktool.render.listing_table", "json": "blocktool.render.json"},
+    "list": {
+        "table": "blocktool.render.listing_table",
+        "json": "blocktool.render.json",
+        "html": "blocktool.render.html",
+    },
     "summary": {
         "table": "blocktool.render.summary_table",
         "json": "blocktool.render.json",
         "csv": "blocktool.render.summary_csv",
         "markdown": "blocktool.render.summary_markdown",
+        "speedscope": "blocktool.render.summary_speedscope",
+        "bencher": "blocktool.render.bencher",
+        "github-action-benchmark": "blocktool.render.github_benchmark",
+        "html": "blocktool.render.html",
     },
     "formulas": {
         "table": "blocktool.render.formulas_table",
@@ -31,6 +39,7 @@ _RENDERERS: dict[str, dict[str, str]] = {
         "markdown": "blocktool.render.formulas_markdown",
         "latex": "blocktool.render.formulas_latex",
         "python": "blocktool.render.formulas_python",
+        "html": "blocktool.render.html",
     },
     "check-shapes": {
         "table": "blocktool.render.shapes_table",
@@ -39,6 +48,7 @@ _RENDERERS: dict[str, dict[str, str]] = {
         "junit": "blocktool.render.shapes_junit",
         "github": "blocktool.render.shapes_github",
         "csv": "blocktool.render.shapes_csv",
+        "html": "blocktool.render.html",
     },
     "profile": {
         "table": "blocktool.render.profile_table",
@@ -46,6 +56,9 @@ _RENDERERS: dict[str, dict[str, str]] = {
         "csv": "blocktool.render.profile_csv",
         "markdown": "blocktool.render.profile_markdown",
         "speedscope": "blocktool.render.profile_speedscope",
+        "bencher": "blocktool.render.bencher",
+        "github-action-benchmark": "blocktool.render.github_benchmark",
+        "html": "blocktool.render.html",
     },
     "comparison": {
         "table": "blocktool.render.comparison_table",
@@ -54,6 +67,14 @@ _RENDERERS: dict[str, dict[str, str]] = {
         "markdown": "blocktool.render.comparison_markdown",
         "junit": "blocktool.render.comparison_junit",
         "github": "blocktool.render.comparison_github",
+        "html": "blocktool.render.html",
+    },
+    "diagram": {
+        "mermaid": "blocktool.render.diagram_mermaid",
+        "svg": "blocktool.render.diagram_svg",
+        "png": "blocktool.render.diagram_png",
+        "markdown": "blocktool.render.diagram_markdown",
+        "json": "blocktool.render.json",
     },
 }
 _SUFFIXES = {
@@ -68,7 +89,12 @@ _SUFFIXES = {
     ".htm": "html",
     ".txt": "table",
     "": "table",
+    ".mmd": "mermaid",
+    ".svg": "svg",
+    ".png": "png",
 }
+_DEFAULTS = {"diagram": "mermaid"}
+"""Where it is no table."""
 
 
 def formats_of(kind: str) -> tuple[str, ...]:
@@ -77,7 +103,8 @@ def formats_of(kind: str) -> tuple[str, ...]:
 
 
 def choose_format(kind: str, asked: str | None, output: str | None) -> str:
-    """The format: the one asked for, else the one that the output's suffix implies, else a table.
+    """The format: the one asked for, else the one that the output's suffix implies, else a table
+    (of a diagram Mermaid).
 
     Raises UsageError for a format that results of this kind do not have, listing those they do,
     and for a suffix that implies none.
@@ -86,9 +113,11 @@ def choose_format(kind: str, asked: str | None, output: str | None) -> str:
         renderer(kind, asked)
         return asked
     if output is None or output == "-":
-        return DEFAULT
+        return _DEFAULTS.get(kind, DEFAULT)
     suffix = PurePath(output).suffix.lower()
     name = _SUFFIXES.get(suffix)
+    if name == DEFAULT:
+        name = _DEFAULTS.get(kind, DEFAULT)
     if name is None:
         raise UsageError(
             f"the suffix of '{output}' implies no format",

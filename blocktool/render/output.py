@@ -18,21 +18,22 @@ class Destination:
 
     path: Path | None
 
-    def write(self, text: str) -> None:
-        """Write ``text``, as UTF-8 into a file.
+    def write(self, content: str | bytes) -> None:
+        """Write text, as UTF-8 into a file, or bytes as they are.
 
         A regular file is written under a temporary name in the same directory and moved into its
         place once it is safely on disk, so that no reader ever sees half of it. On stdout, a
         reader that has gone away (``| head``) is no error. Raises OutputError.
         """
         if self.path is None:
-            _print(text)
+            _print(content)
             return
+        plain = content.encode() if isinstance(content, str) else content
         try:
             if self.path.exists() and not self.path.is_file():
-                self.path.write_text(text, encoding="utf-8", newline="\n")  # a pipe, /dev/stderr
+                self.path.write_bytes(plain)  # a pipe, /dev/stderr
             else:
-                _replace(self.path, text.encode())
+                _replace(self.path, plain)
         except OSError as error:
             raise OutputError(
                 f"cannot write {self.path}: {error.strerror or error}",
@@ -94,9 +95,13 @@ def _replace(path: Path, content: bytes) -> None:
         raise
 
 
-def _print(text: str) -> None:
+def _print(content: str | bytes) -> None:
     try:
-        sys.stdout.write(text)
+        if isinstance(content, str):
+            sys.stdout.write(content)
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)
         sys.stdout.flush()
     except BrokenPipeError:
         # What is left in the buffer would raise again when the interpreter flushes it at exit.
@@ -104,6 +109,7 @@ def _print(text: str) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UnicodeEncodeError:
         encoding = sys.stdout.encoding or "ascii"
+        text = content if isinstance(content, str) else ""
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
     except OSError as error:

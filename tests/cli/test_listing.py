@@ -115,4 +115,4 @@ def test_errors(blocktool):
     done = blocktool("list", "botleneck")
     assert done.err == "error: unknown block 'botleneck'\n  hint: did you mean bottleneck?\n"
     done = blocktool("list", "-f", "csv")
-    assert done.err == "error: list has no format 'csv'\n  hint: it has table, json\n"
+    assert done.err == "error: list has no format 'csv'\n  hint: it has table, json, html\n"

@@ -165,7 +165,7 @@ def test_verbose(blocktool, net):
         (["{net}", "--attention", "gpu"], "--attention: no such choice: 'gpu'", "cpu, cuda, math"),
         (["{net}", "--color", "red"], "--color: no such choice: 'red'", "auto, always, never"),
         (["{net}", "-f", "jsn"], "summary has no format 'jsn'", "did you mean json?"),
-        (["{net}", "-o", "out.html"], "summary has no format 'html'", "it has table, json"),
+        (["{net}", "-o", "out.xml"], "summary has no format 'junit'", "it has table, json"),
         (["{net}", "-o", "."], ". is a directory", "name a file in it"),
         (["{net}"], "net.py:Net has no default input", "-i 1x3x224x224"),
         (["{net}", "-i", "1x0x3"], "1x0x3", "the smallest size is 1"),

@@ -31,7 +31,10 @@ Make = Callable[[], Profile]
 
 
 def test_the_formats():
-    assert formats_of("profile") == ("table", "json", "csv", "markdown", "speedscope")
+    assert formats_of("profile") == (
+        *("table", "json", "csv", "markdown", "speedscope"),
+        *("bencher", "github-action-benchmark", "html"),
+    )
     for name in ("table", "json", "csv", "markdown"):
         assert "torchvision:resnet50" in renderer("profile", name)(profiles.single(), View())
     assert choose_format("profile", None, "out/times.csv") == "csv"

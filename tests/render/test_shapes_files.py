@@ -21,7 +21,7 @@ _MAKERS = {"catalog": catalog, "broken": broken, "proved": proved, "hostile": ho
 
 
 def test_the_formats():
-    wanted = ("table", "json", "markdown", "junit", "github", "csv")
+    wanted = ("table", "json", "markdown", "junit", "github", "csv", "html")
     assert formats_of("check-shapes") == wanted
     for name in wanted:
         assert "net.py:Net" in renderer("check-shapes", name)(broken(), View()).replace("%3A", ":")
