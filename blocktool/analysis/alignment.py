@@ -14,9 +14,9 @@ _SAME_RENAMED = 8.0
 _KEPT = 6.0
 _REPLACED = 4.0
 _CHANGED_RENAMED = 3.0
-"""How well two siblings fit: built alike and called alike; built alike, and both called by a number,
-which says little; built alike; called alike and of one class; called alike; of one class and mostly
-built alike."""
+"""How well two siblings fit: built alike and called alike; built alike, and both called by a
+number, which says little; built alike; called alike and of one class; called alike; of one class
+and mostly built alike."""
 _ALIKE_ENOUGH = 0.5
 
 

@@ -86,6 +86,7 @@ def compare(
         processes=at_least("--processes", processes, 1),
         min_time=min_time,
         timeout=profile_options.seconds("--timeout", timeout) or None,
+        threshold=limit,
         quiet=quiet,
         verbose=verbose or debug,
     )

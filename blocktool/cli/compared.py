@@ -38,6 +38,7 @@ class Asked:
     processes: int | None = None
     min_time: str | None = None
     timeout: float | None = None
+    threshold: float = 0.05
     quiet: bool = False
     verbose: bool = False
 
@@ -199,6 +200,7 @@ def measured(old: str, new: str, asked: Asked) -> tuple[Profile, Profile]:
                 after,
                 _rule(asked),
                 timeout=asked.timeout,
+                until=asked.threshold if asked.processes is None else None,
                 listener=Listener(progress),
                 verbose=asked.verbose,
             )

@@ -11,21 +11,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from blocktool.analysis.sampling import across_processes
 from blocktool.errors import BlocktoolError, TargetError
 from blocktool.measure.answers import Measured, Prepared, blank
 from blocktool.measure.assumed import description
+from blocktool.measure.begun import begun
 from blocktool.measure.conclusions import concluded
 from blocktool.measure.in_worker import WorkerError
 from blocktool.measure.largest import at_batch, largest_batch
 from blocktool.measure.request import CaseSpec, Request, Rule
-from blocktool.measure.unmeasured import hopeless, rescaled, with_samples
+from blocktool.measure.unmeasured import hopeless, interrupted, of_processes, with_samples
 from blocktool.measure.variant_names import computed_dtypes
 from blocktool.measure.workers import Progress, WorkerLostError, Workers
-from blocktool.results.profile import Profile, ProfileCase, Protocol
+from blocktool.results.profile import Latency, Profile, ProfileCase
 from blocktool.results.watched import Watched
 
-_WORKER = "blocktool.measure.worker"
+WORKER = "blocktool.measure.worker"
 _PREPARING = ("prepare", "ceilings", "memory_limit", "predicted_peak")
 _PREPARING_SECONDS = 120.0
 """At least so much time has what comes before the cases: imports, the building of a module."""
@@ -60,8 +60,8 @@ def run(
 
     Raises BlocktoolError where the target, its inputs or the device are not what they should be.
     """
-    with Workers(_WORKER, verbose=verbose) as workers:
-        runner = _Runner(workers, request, rule, timeout, listener or Listener())
+    with Workers(WORKER, verbose=verbose) as workers:
+        runner = Runner(workers, request, rule, timeout, listener or Listener())
         runner.prepare()
         try:
             runner.measure()
@@ -70,8 +70,8 @@ def run(
         return runner.profile
 
 
-class _Runner:
-    """One profile in the making."""
+class Runner:
+    """One profile in the making. ``specs`` are its cases, in the order in which they are run."""
 
     def __init__(
         self,
@@ -92,7 +92,9 @@ class _Runner:
         self._running: CaseSpec | None = None
         self._measured: ProfileCase | None = None
         """The running case as its first process measured it, while others time it again."""
-        self._specs: tuple[CaseSpec, ...] = ()
+        self._times: list[Latency] = []
+        """Its times in each process."""
+        self.specs: tuple[CaseSpec, ...] = ()
         self.profile: Profile
 
     def prepare(self) -> None:
@@ -105,36 +107,17 @@ class _Runner:
                 hint="import and build it in a Python of its own to see why; --debug shows more",
                 details=getattr(error, "details", ()),
             ) from error
-        self._specs = prepared.cases
-        self.profile = Profile(
-            target=prepared.name,
-            root_type=prepared.root_type,
-            environment=prepared.environment,
-            machine=prepared.machine,
-            protocol=Protocol(
-                min_seconds=self._rule.min_seconds,
-                max_seconds=self._rule.max_seconds,
-                precision=self._rule.precision,
-                timeout_seconds=self._timeout,
-                cold_cache=self._rule.cold_cache,
-                optimizer=self._optimizer(),
-                isolated=True,
-                processes=self._rule.processes,
-            ),
-            cases=(),
-            ceilings=self._assumed,
-            assumed=None if self._assumed is None else self._assumed.device,
-            notes=prepared.notes,
-        )
+        self.specs = prepared.cases
+        self.profile = begun(prepared, self._request, self._rule, self._timeout, self._assumed)
 
     def find_max_batch(self) -> None:
         """Search the largest batch that fits; without other batches it is the one to measure."""
-        found = largest_batch(self._call, self._request, self._specs)
+        found = largest_batch(self._call, self._request, self.specs)
         self._workers.stop()  # its malloc has been told to give memory back at once: see limited()
         self.profile = replace(self.profile, max_batch=found)
         if not self._request.batches:
-            largest = [at_batch(spec, found.batch) for spec in self._specs if found.batch]
-            self._specs = tuple(largest)
+            largest = [at_batch(spec, found.batch) for spec in self.specs if found.batch]
+            self.specs = tuple(largest)
 
     def measure(self) -> None:
         """All cases, one after another."""
@@ -142,12 +125,50 @@ class _Runner:
             self.find_max_batch()
         if self._request.ceilings:
             self._measure_ceilings()
-        for spec in self._specs:
-            self._running = spec
-            case = hopeless(spec, self.profile.cases) or self._case(spec)
-            self._running = self._measured = None
-            self._add(case)
+        for spec in self.specs:
+            if self.begin(spec):
+                self._time_again(spec)
+            self.finish()
         self._conclude()
+
+    def begin(self, spec: CaseSpec) -> bool:
+        """Measure a case in a first process, and say whether it can be timed in others."""
+        self._running = spec
+        self._times, self._measured = [], None
+        case = hopeless(spec, self.profile.cases) or self._case(spec)
+        self._measured = case
+        if case.outcome != "passed" or case.latency_ms is None:
+            return False
+        self._times = [case.latency_ms]
+        return True
+
+    def again(self, spec: CaseSpec) -> bool:
+        """Time the case once more, in a new process; where that fails a note of it says so."""
+        self._workers.stop()
+        try:
+            self._times.append(self._call("time_again", self._request, spec, self._share))
+        except (BlocktoolError, WorkerError, WorkerLostError) as error:
+            assert self._measured is not None
+            note = f"not timed in another process: {error}"
+            self._measured = replace(self._measured, notes=(*self._measured.notes, note))
+            return False
+        return True
+
+    def keep(self, processes: int) -> None:
+        """Forget the times of the running case that came after so many processes."""
+        del self._times[processes:]
+
+    @property
+    def medians_ms(self) -> tuple[float, ...]:
+        """Of the running case, in each process in which it has been timed."""
+        return tuple(each.p50 for each in self._times)
+
+    def finish(self) -> None:
+        """The running case is done."""
+        assert self._measured is not None
+        case = of_processes(self._measured, self._times)
+        self._running = self._measured = None
+        self._add(case)
 
     def interrupt(self) -> None:
         """Kill what runs, and keep what was measured."""
@@ -155,24 +176,17 @@ class _Runner:
         said = self._workers.progress()
         self._workers.stop()
         if self._measured is not None:
-            self._add(self._measured)
+            self.finish()
         elif running is not None:
-            case = replace(
-                blank(running), outcome="skipped", kind="interrupted", reason="while it ran"
-            )
+            case = interrupted(running, "while it ran")
             self._add(with_samples(case, said.samples, said.calls))
-        for spec in self._specs[len(self.profile.cases) :]:
-            self._add(
-                replace(blank(spec), outcome="skipped", kind="interrupted", reason="not begun")
-            )
+        for spec in self.specs[len(self.profile.cases) :]:
+            self._add(interrupted(spec, "not begun"))
         self.profile = replace(self.profile, interrupted=True)
         self._conclude()
 
-    def _optimizer(self) -> str | None:
-        return self._request.optimizer if "training" in self._request.modes else None
-
     def _measure_ceilings(self) -> None:
-        dtypes = computed_dtypes(self._specs)
+        dtypes = computed_dtypes(self.specs)
         try:
             ceilings = self._call("ceilings", self._request, dtypes)
         except (BlocktoolError, WorkerError, WorkerLostError) as error:
@@ -207,31 +221,12 @@ class _Runner:
         if measured.watched is not None:
             self._watched[spec.index] = measured.watched
         case = measured.case
-        if case.outcome == "failed":
-            return self._with_samples(case)
-        return self._in_more_processes(case, spec)
+        return self._with_samples(case) if case.outcome == "failed" else case
 
-    def _in_more_processes(self, case: ProfileCase, spec: CaseSpec) -> ProfileCase:
-        """The same case timed again in new processes, as many as were asked for."""
-        if case.latency_ms is None or self._rule.processes == 1:
-            return case
-        self._measured = case
-        each = [case.latency_ms]
+    def _time_again(self, spec: CaseSpec) -> None:
+        """In new processes, as many as were asked for."""
         for _ in range(self._rule.processes - 1):
-            self._workers.stop()
-            try:
-                each.append(self._call("time_again", self._request, spec, self._share))
-            except (BlocktoolError, WorkerError, WorkerLostError) as error:
-                note = f"not timed in another process: {error}"
-                case = replace(case, notes=(*case.notes, note))
-        joined = across_processes(each)
-        case = replace(
-            case,
-            latency_ms=joined,
-            precision=(joined.high - joined.low) / 2 / joined.p50,
-            process_medians_ms=tuple(one.p50 for one in each),
-        )
-        return rescaled(case, each[0].p50)
+            self.again(spec)
 
     @property
     def _share(self) -> Rule:
@@ -251,7 +246,7 @@ class _Runner:
         return with_samples(case, said.samples, said.calls)
 
     def _call(self, name: str, *args: Any) -> Any:
-        done, total = len(self.profile.cases) if self._specs else 0, len(self._specs)
+        done, total = len(self.profile.cases) if self.specs else 0, len(self.specs)
         hear = partial(self._listener.progress, done, total, self._running)
         timeout = self._timeout
         if timeout is not None and name in _PREPARING:

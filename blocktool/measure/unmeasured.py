@@ -1,14 +1,14 @@
-"""Cases that were cut short, or not begun. Needs no torch."""
+"""Cases that were cut short, not begun, or timed in parts. Needs no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from blocktool.analysis.sampling import latency, precision
+from blocktool.analysis.sampling import across_processes, latency, precision
 from blocktool.measure.answers import blank
 from blocktool.measure.request import CaseSpec
-from blocktool.results.profile import ProfileCase
+from blocktool.results.profile import Latency, ProfileCase
 
 _FEWEST = 3
 """Samples of a case that did not come to its end, from which on they are shown."""
@@ -26,6 +26,25 @@ def with_samples(case: ProfileCase, samples: Sequence[float], calls: int) -> Pro
         return case
     made = latency(samples, calls)
     return replace(case, latency_ms=made, precision=precision(samples))
+
+
+def interrupted(spec: CaseSpec, when: str) -> ProfileCase:
+    """A case that Ctrl-C ended, or kept from beginning."""
+    return replace(blank(spec), outcome="skipped", kind="interrupted", reason=when)
+
+
+def of_processes(case: ProfileCase, each: Sequence[Latency]) -> ProfileCase:
+    """The case with the times of several processes, the first of which are its own."""
+    if len(each) < 2:
+        return case
+    joined = across_processes(each)
+    case = replace(
+        case,
+        latency_ms=joined,
+        precision=(joined.high - joined.low) / 2 / joined.p50,
+        process_medians_ms=tuple(one.p50 for one in each),
+    )
+    return rescaled(case, each[0].p50)
 
 
 def rescaled(case: ProfileCase, before: float) -> ProfileCase:

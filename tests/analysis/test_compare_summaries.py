@@ -87,7 +87,8 @@ def test_backwards_it_is_undone(name: str):
 def test_nothing_is_silent():
     comparison = compare(*summaries("nothing")).comparison
     assert not comparison.changed
-    assert comparison.modules == () and comparison.statements == ()
+    assert comparison.modules == ()
+    assert comparison.statements == ()
 
 
 def test_effects_add_up():
