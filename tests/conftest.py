@@ -14,8 +14,8 @@ import pytest
 # busy machine make a test of a millisecond take seconds.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Before hypothesis is imported: trio, which comes with the driver of the browser, has a plugin for it
-# that makes a warning, and warnings are errors here.
+# Before hypothesis is imported: trio, which comes with the driver of the browser, has a plugin for
+# it that makes a warning, and warnings are errors here.
 os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
 
 
