@@ -132,6 +132,84 @@ class Around(nn.Module):
         return self.backbone(x) * self.scale
 
 
+class Bottle(nn.Module):
+    """Another block altogether."""
+
+    def __init__(self, channels: int, out_channels: int | None = None, strides=(1, 1)) -> None:
+        super().__init__()
+        wide = out_channels or channels
+        self.conv1 = nn.Conv2d(channels, 4, 1)
+        self.mid = nn.Conv2d(4, 4, 3, strides[0] * strides[1], 1)
+        self.conv2 = nn.Conv2d(4, wide, 1)
+        self.norm2 = nn.GroupNorm(2, wide)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm2(self.conv2(self.mid(self.conv1(x))))
+
+
+class Classified(nn.Module):
+    """A network in another one, with a head of its own in place of that of the network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Net()
+        self.model.head = nn.Identity()
+        self.classifier = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.model(x))
+
+
+class Tied(nn.Module):
+    """Layers with one weight, beside a parameter, or a buffer, of the module's own."""
+
+    def __init__(
+        self,
+        layers: int = 3,
+        width: int = 8,
+        own: int = 5,
+        *,
+        order: str = "qkv",
+        free: bool = True,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(layers))
+        for layer in self.layers[1:]:
+            layer.weight = self.layers[0].weight
+        for name in order:
+            self.add_module(name, nn.Linear(width, width))
+        scale = torch.ones(own, width)
+        if free:
+            self.scale = nn.Parameter(scale)
+        else:
+            self.register_buffer("scale", scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return self.q(x) + self.k(x) + self.v(x) + self.scale.sum(0)
+
+
+class Stemmed(nn.Module):
+    """A stem of several layers, under one name or another."""
+
+    def __init__(self, name: str = "stem", width: int = 8) -> None:
+        super().__init__()
+        self.name_of_stem = name
+        stem = nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.ReLU())
+        self.add_module(name, stem)
+        self.head = nn.Conv2d(width, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(getattr(self, self.name_of_stem)(x))
+
+
+def partly_frozen(module: nn.Module) -> nn.Module:
+    """Without a gradient for the first bias."""
+    module.get_parameter("layer1.0.norm1.bias").requires_grad_(False)
+    return module
+
+
 IMAGE, IDS = "1x3x16x16", "2x8:int64"
 
 
@@ -238,7 +316,7 @@ PAIRS = (
         "weights untied",
         lambda: Language(tied=True),
         Language,
-        (("shared", "weights no longer tied: each has its own 100x32", "embed decoder"),),
+        (("shared", "weights no longer tied: it was one 100x32", "embed decoder"),),
         (IDS, IDS),
     ),
     Pair(
@@ -381,19 +459,13 @@ PAIRS = (
         "wrapped",
         Net,
         lambda: Around(Net()),
-        (
-            ("added", "Around put around what was there", "."),
-            ("moved", "everything moved into backbone", "backbone"),
-        ),
+        (("moved", "wrapped in Around: everything moved into backbone", "backbone"),),
     ),
     Pair(
         "unwrapped",
         lambda: Around(Net()),
         Net,
-        (
-            ("removed", "Around taken away from around what is left", "."),
-            ("moved", "everything moved out of backbone", "."),
-        ),
+        (("moved", "unwrapped from Around: everything moved out of backbone", "."),),
     ),
     Pair(
         "frozen",
@@ -503,5 +575,103 @@ PAIRS = (
                 "layer1.0.act layer1.1.act layer2.0.act layer2.1.act",
             ),
         ),
+    ),
+    Pair(
+        "block replaced as a whole",
+        lambda: Net(block=Residual),
+        lambda: Net(block=Bottle),
+        (("replaced", "Residual -> Bottle", "layer1.0 layer1.1 layer2.0 layer2.1"),),
+    ),
+    Pair(
+        "wrapped with another head",
+        Net,
+        Classified,
+        (
+            ("added", "added classifier, Linear", "classifier"),
+            ("replaced", "Linear -> Identity", "model.head"),
+            ("moved", "wrapped in Classified: everything moved into model", "model"),
+        ),
+    ),
+    Pair(
+        "one more tied",
+        Tied,
+        lambda: Tied(4),
+        (
+            (
+                "shared",
+                "weights tied: one 8x8 for 4 modules",
+                "layers.0 layers.1 layers.2 layers.3",
+            ),
+            ("added", "added Linear", "layers.3"),
+        ),
+        ("4x8", "4x8"),
+    ),
+    Pair(
+        "tied and widened",
+        Tied,
+        lambda: Tied(width=12),
+        (
+            ("inputs", "inputs 4x8 -> 4x12", ""),
+            ("configured", "width 8 -> 12", "layers.0 layers.1 layers.2 q k v"),
+            ("configured", "own parameters 40 -> 60", "."),
+        ),
+        ("4x8", "4x12"),
+    ),
+    Pair(
+        "a parameter of its own, beside tied ones",
+        Tied,
+        lambda: Tied(own=9),
+        (("configured", "own parameters 40 -> 72", "."),),
+        ("4x8", "4x8"),
+    ),
+    Pair(
+        "a buffer becomes a parameter",
+        lambda: Tied(free=False),
+        Tied,
+        (("configured", "own parameters 0 -> 40", "."),),
+        ("4x8", "4x8"),
+    ),
+    Pair(
+        "registered in another order",
+        Tied,
+        lambda: Tied(order="kqv"),
+        (("moved", "in another order: layers, q, k, v -> layers, k, q, v", "."),),
+        ("4x8", "4x8"),
+    ),
+    Pair(
+        "numbered and reordered",
+        lambda: nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU()),
+        lambda: nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.BatchNorm1d(8)),
+        (
+            (
+                "moved",
+                "in another order: Linear, BatchNorm1d, ReLU -> Linear, ReLU, BatchNorm1d",
+                ".",
+            ),
+        ),
+        ("4x8", "4x8"),
+    ),
+    Pair(
+        "partly frozen",
+        Net,
+        lambda: partly_frozen(Net()),
+        (("trainable", "trained parameters 32 -> 16", "layer1.0.norm1"),),
+    ),
+    Pair(
+        "renamed and widened",
+        Stemmed,
+        lambda: Stemmed("patchify", 12),
+        (
+            ("configured", "width 8 -> 12", "patchify.0 patchify.1 head"),
+            ("configured", "name_of_stem stem -> patchify", "."),
+            ("renamed", "stem -> patchify", "patchify"),
+        ),
+    ),
+    Pair(
+        "a layer becomes several",
+        lambda: nn.Sequential(nn.Linear(8, 8)),
+        lambda: nn.Sequential(nn.Sequential(nn.Dropout(0.1), nn.Linear(8, 8))),
+        (("replaced", "Linear -> Sequential", "0"),),
+        ("4x8", "4x8"),
     ),
 )

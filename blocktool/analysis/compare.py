@@ -49,6 +49,8 @@ def compare(
     ``threshold`` is by how much a measured figure must differ to count, as a share. Raises
     TypeError for reports of different kinds.
     """
+    if type(old) is not type(new) or type(new) not in KINDS:
+        raise TypeError(f"{type(old).__name__} and {type(new).__name__} cannot be compared")
     about = (side(old, names[0]), side(new, names[1]), mismatches(old, new))
     if isinstance(old, Summary) and isinstance(new, Summary):
         return _of_summaries(old, new, *about)
@@ -56,7 +58,7 @@ def compare(
         return _of_profiles(old, new, *about, threshold=threshold)
     if isinstance(old, ShapeReport) and isinstance(new, ShapeReport):
         return _of_shapes(old, new, *about)
-    raise TypeError(f"{type(old).__name__} and {type(new).__name__} cannot be compared")
+    raise AssertionError("a kind of report without a comparison")
 
 
 def _of_summaries(

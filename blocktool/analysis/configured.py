@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from blocktool.results.summary import ModuleRow
 
@@ -52,6 +52,9 @@ _DEFAULTS = {
 """What torch's modules do not print where it is the default."""
 
 
+_LISTS = ("ParameterList", "ParameterDict")
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One setting of a module that is not as it was; None: it is not said, and not known."""
@@ -66,6 +69,8 @@ class Difference:
 
 def settings(kind: str, detail: str) -> dict[str, str]:
     """``"64, 16, stride=(1, 1)"`` of a convolution as ``{"in_channels": "64", ...}``."""
+    if kind in _LISTS:
+        return {}  # it prints what it holds, and its own parameters tell that better
     found: dict[str, str] = {}
     names = _names(kind)
     for index, part in enumerate(_parts(detail)):
@@ -103,10 +108,13 @@ def _readable(text: str) -> str:
     return _short(float(text)) if re.fullmatch(r"-?\d*\.\d{5,}", text) else text
 
 
-def likeness(old: Mapping[str, str], new: Mapping[str, str]) -> float:
-    """The share of settings that are equal, 0 to 1; 1 where neither has any."""
-    names = {*old, *new}
-    return sum(old.get(name) == new.get(name) for name in names) / len(names) if names else 1.0
+@lru_cache(maxsize=4096)
+def likeness(kind: str, old: str, new: str) -> float:
+    """The share of settings that are equal in what two modules of one class say of themselves, 0 to
+    1; 1 where neither says anything."""
+    before, after = settings(kind, old), settings(kind, new)
+    names = {*before, *after}
+    return sum(before.get(n) == after.get(n) for n in names) / len(names) if names else 1.0
 
 
 def _names(kind: str) -> tuple[str, ...]:

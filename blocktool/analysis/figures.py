@@ -10,13 +10,28 @@ Value = float | int | str | None
 
 
 def exact(
-    metric: str, old: Value, new: Value, *, module: str | None = None, case: str | None = None
+    metric: str,
+    old: Value,
+    new: Value,
+    *,
+    module: str | None = None,
+    case: str | None = None,
+    old_module: str | None = None,
 ) -> MetricChange:
     """The change of a figure that was counted or predicted; None: it is not there."""
     change = None
     if isinstance(old, int | float) and isinstance(new, int | float):
         change = (new - old) / old if old else None if new else 0.0
-    return MetricChange(metric, old, new, change, _verdict(old, new), "exact", module, case)
+    return MetricChange(
+        metric,
+        old,
+        new,
+        change,
+        _verdict(old, new),
+        module=module,
+        case=case,
+        old_module=old_module if old_module != module else None,
+    )
 
 
 def _verdict(old: Value, new: Value) -> Verdict:

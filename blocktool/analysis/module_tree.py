@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from math import prod
 
-from blocktool.results.summary import ModuleRow
+from blocktool.results.summary import ModuleRow, SharedTensor
 
 FIGURES = (
     "params",
@@ -23,8 +26,11 @@ FIGURES = (
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One module. ``own`` are its figures without those of its children; ``likeness`` is equal for
-    subtrees that are built alike, whatever their modules are called, and whatever runs through."""
+    """One module. ``own`` are its figures without those of its children.
+
+    ``likeness`` is equal for subtrees that are built alike, whatever their modules are called, and
+    whatever runs through; ``structure`` for those of the same classes, however they are set.
+    """
 
     row: ModuleRow
     name: str
@@ -32,6 +38,7 @@ class Node:
     children: list[Node] = field(default_factory=list)
     own: Mapping[str, int] = field(default_factory=dict)
     likeness: int = 0
+    structure: int = 0
     size: int = 1
 
     @property
@@ -46,8 +53,11 @@ class Node:
             yield from child.walk()
 
 
-def tree(rows: Sequence[ModuleRow]) -> Node:
-    """The root of the modules of a summary; rows stand in registration order, the root first."""
+def tree(rows: Sequence[ModuleRow], shared: Sequence[SharedTensor] = ()) -> Node:
+    """The root of the modules of a summary; rows stand in registration order, the root first.
+
+    ``shared`` are its shared parameters, which count once in a row and once in each of its parts.
+    """
     root = Node(rows[0], "", None)
     nodes = {"": root}
     for row in rows[1:]:
@@ -55,26 +65,64 @@ def tree(rows: Sequence[ModuleRow]) -> Node:
         parent = nodes.get(above, root)
         node = nodes[row.path] = Node(row, name if above in nodes else row.path, parent)
         parent.children.append(node)
-    _settle(root)
+    twice: dict[int, dict[str, int]] = {}
+    for tensor in shared:
+        _count_overlaps(tensor, nodes, twice)
+    _settle(root, twice)
     return root
 
 
-def _settle(node: Node) -> None:
+def _count_overlaps(
+    tensor: SharedTensor, nodes: Mapping[str, Node], twice: dict[int, dict[str, int]]
+) -> None:
+    """Note, for each module, how often its parts count a shared tensor beyond once."""
+    parts: dict[int, set[int]] = {}
+    for path in tensor.modules:
+        below: Node | None = None
+        node = nodes.get(path)
+        while node is not None:
+            parts.setdefault(id(node), set()).add(id(below))
+            below, node = node, node.parent
+    for of, holders in parts.items():
+        found = twice.setdefault(of, {})
+        for name, size in _sizes(tensor).items():
+            found[name] = found.get(name, 0) + (len(holders) - 1) * size
+
+
+def borrowed(shared: Sequence[SharedTensor], paths: AbstractSet[str]) -> dict[str, int]:
+    """The figures of parameters that the modules at ``paths`` share with others, or each other:
+    what they count beyond what is theirs alone."""
+    found: dict[str, int] = {}
+    for tensor in shared:
+        inside = sum(path in paths for path in tensor.modules)
+        beyond = inside if inside < len(tensor.modules) else inside - 1
+        for name, size in _sizes(tensor).items():
+            found[name] = found.get(name, 0) + beyond * size
+    return found
+
+
+def _sizes(tensor: SharedTensor) -> dict[str, int]:
+    """What a parameter counts in a row. Shared ones are hardly ever frozen alone."""
+    width = re.search(r"\d+", tensor.dtype)
+    numel = prod(tensor.shape)
+    nbytes = numel * (int(width[0]) // 8 if width else 1)
+    return {"params": numel, "trainable_params": numel, "param_bytes": nbytes}
+
+
+def _settle(node: Node, twice: Mapping[int, Mapping[str, int]]) -> None:
     for child in node.children:
-        _settle(child)
+        _settle(child, twice)
+    row, overlap = node.row, twice.get(id(node), {})
     node.size = 1 + sum(child.size for child in node.children)
     node.own = {
-        # Tied parameters count once in the parent, and once in each child.
         name: max(
-            0, getattr(node.row, name) - sum(getattr(child.row, name) for child in node.children)
+            0,
+            getattr(row, name)
+            - sum(getattr(child.row, name) for child in node.children)
+            + overlap.get(name, 0),
         )
         for name in FIGURES
     }
-    node.likeness = hash(
-        (
-            node.row.type,
-            node.row.detail,
-            node.own["params"],
-            tuple(child.likeness for child in node.children),
-        )
-    )
+    node.structure = hash((row.type, tuple(child.structure for child in node.children)))
+    below = tuple(child.likeness for child in node.children)
+    node.likeness = hash((row.type, row.detail, node.own["params"], below))

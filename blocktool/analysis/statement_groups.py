@@ -56,7 +56,7 @@ def _widths(said: Sequence[Statement]) -> list[Statement]:
     groups: dict[str, list[Statement]] = {}
     for each in said:
         name, _, turn = each.text.partition(" ")
-        wide = each.kind == "configured" and name in WIDTHS
+        wide = each.kind == "configured" and name in WIDTHS and "default" not in turn
         groups.setdefault(f"width {turn}" if wide else f"{each.kind} {each.text}", []).append(each)
     return [
         _joined(group, key if len(group) > 1 else group[0].text) for key, group in groups.items()

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from blocktool.analysis import configured
 from blocktool.analysis.alignment import Alignment
-from blocktool.analysis.compare_summaries import (
-    SummaryChanges,
+from blocktool.analysis.compare_summaries import SummaryChanges
+from blocktool.analysis.figures import shapes
+from blocktool.analysis.module_tree import Node
+from blocktool.analysis.module_verdicts import (
     called_otherwise,
     holds_otherwise,
     is_renamed,
     own_parameters,
     own_work,
     runs_otherwise,
+    trained_otherwise,
 )
-from blocktool.analysis.figures import shapes
 from blocktool.analysis.statement_groups import Deed, together
 from blocktool.results.comparison import Statement
 from blocktool.results.summary import Summary
@@ -89,58 +91,53 @@ def _dtypes(found: Alignment) -> Iterator[Statement]:
 
 
 def _trainable(found: Alignment) -> Iterator[Statement]:
-    """The topmost modules that are trained no longer, or now."""
-    for frozen in (True, False):
-        done: list[str] = []
-        for old, new in found.pairs:
-            if any(path == "" or new.path.startswith(f"{path}.") for path in done):
-                continue
-            before, after = (new, old) if frozen else (old, new)
-            if (
-                old.row.params
-                and old.row.params == new.row.params
-                and before.row.trainable_params == 0
-                and after.row.trainable_params
-            ):
-                done.append(new.path)
-        if done:
-            text = "frozen: no gradient any more" if frozen else "trained now, no longer frozen"
-            yield Statement("trainable", text, tuple(done), 0.5)
+    """Which modules are trained no longer, or now, the topmost of each; and parts of others."""
+    told: list[str] = []
+    groups: dict[str, list[str]] = {}
+    for old, new in found.pairs:
+        if any(path == "" or new.path.startswith(f"{path}.") for path in told):
+            continue
+        before, after = old.row.trainable_params, new.row.trainable_params
+        if old.row.params and old.row.params == new.row.params and bool(before) != bool(after):
+            told.append(new.path)
+            text = "trained now, no longer frozen" if after else "frozen: no gradient any more"
+            groups.setdefault(text, []).append(new.path)
+        elif text := trained_otherwise(old, new):
+            groups.setdefault(text, []).append(new.path)
+    for text, paths in groups.items():
+        yield Statement("trainable", text, tuple(paths), 0.5)
 
 
 def _shared(old: Summary, new: Summary, found: Alignment) -> Iterator[Statement]:
+    """Which modules hold one parameter now, and which no longer do."""
     names = {before.path: after.path for before, after in found.pairs}
-    before = {
-        (frozenset(names.get(path, path) for path in each.modules), each.shape)
-        for each in old.shared
-    }
-    after = {(frozenset(each.modules), each.shape) for each in new.shared}
-    for text, groups in (("tied", after - before), ("no longer tied", before - after)):
-        for modules, shape in sorted(groups, key=lambda group: sorted(group[0])):
-            words = f"weights {text}: one {shapes([shape])} for {len(modules)} modules"
-            if text != "tied":
-                words = f"weights {text}: each has its own {shapes([shape])}"
-            yield Statement("shared", words, tuple(sorted(modules)), 0.5)
+    there = {row.path for row in new.modules}
+    before = [frozenset(names.get(path, path) for path in each.modules) for each in old.shared]
+    after = [frozenset(each.modules) for each in new.shared]
+    for each in new.shared:
+        group = frozenset(each.modules)
+        if not any(group <= other for other in before):
+            text = f"weights tied: one {shapes([each.shape])} for {len(group)} modules"
+            yield Statement("shared", text, tuple(group), 0.5)
+    for each, group in zip(old.shared, before, strict=True):
+        left = group & there
+        if len(left) > 1 and not any(left <= other for other in after):
+            text = f"weights no longer tied: it was one {shapes([each.shape])}"
+            yield Statement("shared", text, tuple(left), 0.5)
 
 
 def _came_and_went(changes: SummaryChanges) -> Iterator[Deed]:
-    around = {new.parent.path for _, new in changes.alignment.pairs if new.parent is not None} & {
-        top.path for top in changes.alignment.added
-    }
-    unwrapped = {
-        old.parent.path for old, _ in changes.alignment.pairs if old.parent is not None
-    } & {top.path for top in changes.alignment.removed}
+    around = {node.path for node in changes.alignment.shell}
     for change in changes.modules:
         of = f" of {change.modules} modules" if change.modules > 1 else ""
+        # A wrapper is told with what it is around.
+        if (change.old_path if change.new_path is None else change.new_path) in around:
+            continue
         if change.verdict == "removed" and change.old_path is not None:
             text = f"removed {_named(change.old_path, change.old_type)}{of}"
-            if change.old_path in unwrapped:
-                text = f"{change.old_type} taken away from around what is left"
             yield Deed("removed", text, change.old_path, change.effect)
         elif change.verdict == "added" and change.new_path is not None:
             text = f"added {_named(change.new_path, change.new_type)}{of}"
-            if change.new_path in around:
-                text = f"{change.new_type} put around what was there"
             yield Deed("added", text, change.new_path, change.effect)
 
 
@@ -164,18 +161,18 @@ def _built_otherwise(found: Alignment, effect: Mapping[str | None, float]) -> It
 
 
 def _renamed(found: Alignment) -> Iterator[Deed]:
-    told: set[str] = set()
+    parents = {id(after): before for before, after in found.pairs}
     for old, new in found.pairs:
         if old.parent is None or new.parent is None:
-            if (old.parent is None) != (new.parent is None):
-                place = f"into {new.path}" if old.parent is None else f"out of {old.path}"
-                yield Deed("moved", f"everything moved {place}", new.path)
-            continue
-        above = next((before for before, after in found.pairs if after is new.parent), None)
-        if above is not old.parent:
-            if new.parent.path not in told:
-                yield Deed("moved", f"{old.path} moved to {new.path}", new.path)
-            told.add(new.path)
+            if new.parent is not None:
+                text = f"wrapped in {found.new.row.type}: everything moved into {new.path}"
+                yield Deed("moved", text, new.path)
+            elif old.parent is not None:
+                text = f"unwrapped from {found.old.row.type}: everything moved out of {old.path}"
+                yield Deed("moved", text, new.path)
+        elif parents.get(id(new.parent)) is not old.parent:
+            places = [node.path or "the root" for node in (old.parent, new.parent)]
+            yield Deed("moved", f"moved from {places[0]} into {places[1]}", new.path)
         elif is_renamed(old, new):
             yield Deed("renamed", f"{old.name} -> {new.name}", new.path)
 
@@ -187,7 +184,8 @@ def _own_work(
     for before, after in found.pairs:
         if runs_otherwise(before, after, work):
             words = operation_words(before.row.own_ops, after.row.own_ops)
-            text = f"other operations in forward{f': {words}' if words else ''}"
+            where = "in forward" if new.mode == "forward" else "of its own"
+            text = f"other operations {where}{f': {words}' if words else ''}"
             yield Deed("operations", text, after.path, effect.get(after.path, 0.0))
 
 
@@ -212,12 +210,14 @@ def _reordered(found: Alignment) -> Iterator[Deed]:
         kept = [child for child in kept if child.parent is new]
         place = {id(child): index for index, child in enumerate(new.children)}
         if any(place[id(a)] > place[id(b)] for a, b in pairwise(kept)):
-            before, after = (
-                ", ".join(child.name for child in each[:_NAMED])
-                + (", ..." if len(each) > _NAMED else "")
-                for each in (old.children, new.children)
-            )
+            before, after = (_in_order(each) for each in (old.children, new.children))
             yield Deed("moved", f"in another order: {before} -> {after}", new.path)
+
+
+def _in_order(children: Sequence[Node]) -> str:
+    """Names of children, or their classes where they are numbered; of many the first."""
+    names = [c.row.type if c.name.isdigit() else c.name for c in children[:_NAMED]]
+    return ", ".join(names) + (", ..." if len(children) > _NAMED else "")
 
 
 def _calls(found: Alignment, effect: Mapping[str | None, float]) -> Iterator[Deed]:

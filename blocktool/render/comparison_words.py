@@ -102,6 +102,8 @@ def rules_line(comparison: Comparison) -> str:
     skipped = sum(rule.outcome == "skipped" for rule in rules)
     if failed:
         told = f"{failed} of {counted(len(rules), 'rule')} {'fails' if failed == 1 else 'fail'}"
+        if len(rules) == 1:
+            return "the rule fails"
     else:
         passed = len(rules) - skipped
         told = f"{counted(passed, 'rule')} {'holds' if passed == 1 else 'hold'}"
@@ -132,8 +134,6 @@ def what(change: ModuleChange) -> list[str]:
     else:
         if change.old_path != change.new_path:
             told.append(f"was {path(change.old_path)}")
-        if change.old_type != change.new_type:
-            told.append(f"{change.old_type} -> {change.new_type}")
     if change.modules > 1:
         told.append(counted(change.modules, "module"))
     told += change.details or [
@@ -168,12 +168,9 @@ def modules_line(modules: Sequence[ModuleChange]) -> str:
 
 
 def follows_line(number: int) -> str:
-    """``14 modules follow: their inputs changed``."""
-    return (
-        "1 module follows: its input changed"
-        if number == 1
-        else f"{counted(number, 'module')} follow: their inputs changed"
-    )
+    """``14 modules follow: as they were, with other figures``."""
+    verb = "follows" if number == 1 else "follow"
+    return f"{counted(number, 'module')} {verb}: built as before, with other figures"
 
 
 def same_line(comparison: Comparison) -> str:

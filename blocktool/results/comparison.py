@@ -74,6 +74,8 @@ class MetricChange:
     low: float | None = None
     high: float | None = None
     reason: str | None = None
+    old_module: str | None = None
+    """The module's path in the old report, where it is another."""
 
 
 @dataclass(frozen=True, slots=True)

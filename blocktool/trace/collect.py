@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from math import isfinite
@@ -17,7 +18,10 @@ from blocktool.trace.structure import dtype_name
 
 _PLAIN = (bool, int, float, str)
 _MOST_ATTRIBUTES = 24
-_LARGEST = 2**63
+_LARGEST = 2**53
+_PRIVATE = re.compile(
+    "token|key|secret|password|path|dir|file|url|uuid|host|user|run", re.IGNORECASE
+)
 _DETAIL_LENGTH = 400
 
 
@@ -122,16 +126,19 @@ def _attributes(module: nn.Module) -> dict[str, bool | int | float | str]:
         for name, value in vars(module).items()
         if name != "training" and not name.startswith("_") and type(value) in _PLAIN
     )
-    return {name: value for name, value in islice(plain, _MOST_ATTRIBUTES) if _is_short(value)}
+    kept = ((name, value) for name, value in plain if _is_setting(name, value))
+    return dict(islice(kept, _MOST_ATTRIBUTES))
 
 
-def _is_short(value: object) -> bool:
-    """Whether it is worth writing down, and can be in JSON: no infinity, no number of a page."""
+def _is_setting(name: str, value: object) -> bool:
+    """Whether it is worth writing down: a number that can be in JSON, or one word (``"mean"``). No
+    paths, keys and names of runs, which are nobody's business and another each time."""
     if isinstance(value, float):
         return isfinite(value)
     if isinstance(value, int):
         return abs(value) < _LARGEST
-    return not isinstance(value, str) or len(value) <= _DETAIL_LENGTH
+    is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]{0,23}", value) is not None
+    return is_word and not _PRIVATE.search(name)
 
 
 def storage_lives(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -42,19 +42,24 @@ def root(*children: Made, kind: str = "Net") -> Made:
 def laid(old: Made, new: Made) -> Alignment:
     found = align(tree(rows(old)), tree(rows(new)))
     before, after = ([n for n, _ in found.pairs], [n for _, n in found.pairs])
-    for side, tops, made in ((before, found.removed, old), (after, found.added, new)):
-        assert len({id(node) for node in side}) == len(side)
+    replaced = {id(n) for pair in found.pairs if pair[0].row.type != pair[1].row.type for n in pair}
+    for side, tops, whole in (
+        (before, found.removed, found.old),
+        (after, found.added, found.new),
+    ):
         again = {id(node) for node in side}
-        left = [n.path for top in tops for n in top.walk() if id(n) not in again]
-        replaced = [path for path in _paths(made) if path not in {n.path for n in side}]
-        # Below something that was replaced as a whole nothing is listed.
-        assert set(left) <= set(replaced)
-        assert len(set(left)) == len(left)
+        assert len(again) == len(side)
+        left = {id(n) for top in tops for n in top.walk()} | {id(n) for n in found.shell}
+        for node in whole.walk():
+            if id(node) not in again and id(node) not in left:
+                assert any(id(above) in replaced for above in _above(node)), node.path
     return found
 
 
-def _paths(made: Made) -> list[str]:
-    return [row.path for row in rows(made)]
+def _above(node: Node) -> Iterator[Node]:
+    while node.parent is not None:
+        node = node.parent
+        yield node
 
 
 def names(nodes: Sequence[Node]) -> list[str]:
@@ -128,9 +133,20 @@ def test_a_wrapper_is_all_that_is_added():
     outer = root(replace(inner, name="backbone"), kind="Wrapper")
     found = laid(inner, outer)
     assert turned(found)["a"] == "backbone.a"
-    assert (found.removed, names(found.added)) == ([], [""])
+    assert (found.removed, found.added, names(found.shell)) == ([], [], [""])
     found = laid(outer, inner)
-    assert (names(found.removed), found.added) == ([""], [])
+    assert (found.removed, found.added, names(found.shell)) == ([], [], [""])
+
+
+def test_a_wrapper_with_something_beside():
+    """What it holds beside the model is told apart from it; so where the model lost a part."""
+    inner = root(block("a", 8), block("b", 16), block("c", 24))
+    backbone = root(block("a", 8), block("b", 16))
+    outer = root(replace(backbone, name="model", kind="Net"), block("head", 40), kind="Wrapper")
+    found = laid(inner, outer)
+    assert names(found.shell) == [""]
+    assert (names(found.removed), names(found.added)) == (["c"], ["head"])
+    assert turned(found)["a.fc"] == "model.a.fc"
 
 
 def test_another_module_altogether_is_not_listed_piece_by_piece():
