@@ -15,9 +15,10 @@ _KEPT = 6.0
 _REPLACED = 4.0
 _CHANGED_RENAMED = 3.0
 _SAME_STRUCTURE = 2.0
+_REPLACED_BY_NUMBER = 1.0
 """How well two siblings fit: built alike and called alike; built alike, and both called by a
 number, which says little; built alike; called alike and of one class; called alike; of one class
-and mostly built alike; made of the same classes."""
+and mostly built alike; made of the same classes; called by the same number."""
 _CONTAINERS = ("Sequential", "ModuleList", "ModuleDict")
 _ALIKE_ENOUGH = 0.5
 
@@ -113,7 +114,7 @@ def _siblings(
     taken_old, taken_new = {id(o) for o, _ in together}, {id(n) for _, n in together}
     left_old = [node for node in old if id(node) not in taken_old]
     left_new = [node for node in new if id(node) not in taken_new]
-    for least in (_SAME, _SAME_RENAMED, _KEPT, _REPLACED, _SAME_STRUCTURE):
+    for least in (_SAME, _SAME_RENAMED, _KEPT, _REPLACED, _SAME_STRUCTURE, _REPLACED_BY_NUMBER):
         for before in list(left_old):
             for after in left_new:
                 if fit(before, after) >= least:
@@ -173,7 +174,9 @@ def fit(old: Node, new: Node) -> float:
             return _SAME
         return _SAME_MOVED_ON if old.name.isdigit() and new.name.isdigit() else _SAME_RENAMED
     if named:
-        return _KEPT if old.row.type == new.row.type else _REPLACED
+        if old.row.type == new.row.type:
+            return _KEPT
+        return _REPLACED_BY_NUMBER if old.name.isdigit() else _REPLACED
     if old.row.type == new.row.type and _alike(old, new):
         return _CHANGED_RENAMED
     return _SAME_STRUCTURE if old.size > 1 and old.structure == new.structure else 0.0
