@@ -24,7 +24,7 @@ def accept(text: str, path: Path, *, quiet: bool = False) -> None:
     if before == text:
         _say(f"{path} is up to date", quiet)
         return
-    if before is not None and before.strip() and '"schema_version"' not in before:
+    if before is not None and before.strip() and not _was_a_report(before):
         raise OutputError(
             f"{path} is no report, and --update would replace it",
             hint="name the file of the baseline first: blocktool compare BASELINE NEW --update",
@@ -38,6 +38,16 @@ def accept(text: str, path: Path, *, quiet: bool = False) -> None:
         _say(f"updated {path}: {told}; it was {was}", quiet)
     else:
         _say(f"updated {path}: {told}", quiet)
+
+
+def is_replaceable(path: Path) -> bool:
+    """Whether ``--update`` may write over what is there: a report, though it may be damaged."""
+    before = _read(path)
+    return before is not None and (not before.strip() or _was_a_report(before))
+
+
+def _was_a_report(text: str) -> bool:
+    return '"schema_version"' in text
 
 
 def _read(path: Path) -> str | None:

@@ -11,7 +11,7 @@ import typer
 
 from blocktool.cli import compare_options as own
 from blocktool.cli import options, profile_options
-from blocktool.cli.errors import note
+from blocktool.cli.errors import INTERRUPTED, note, warn
 from blocktool.cli.options import at_least, color_choice
 from blocktool.cli.step_summary import add_to_step_summary
 from blocktool.cli.terminal import choose_color, fitted
@@ -92,7 +92,8 @@ def compare(
     )
     sides = Sides.of(operands or [], asked, update=update)
     old, new = sides.load()
-    compared = _compared(sides, old, new, limit, any_environment=any_environment)
+    compared = _compared(sides, old, new, limit, any_environment=any_environment or update)
+    _warn_of_the_question(old, new, rules, quiet=quiet)
     comparison = _gated(compared, new, rules, any_rule_needed=old is None and not update)
     view = fitted(View(expand=all), to_file=place.path is not None)
     place.write(renderer("comparison", kind)(comparison, view))
@@ -100,9 +101,10 @@ def compare(
     if update:
         accept(to_json(new), Path(sides.baseline), quiet=quiet)
     if not quiet:
-        _conclude(comparison, place.path, shown=kind == "table" and place.path is None)
-    if verbose and not comparison.changed and comparison.old is not None:
-        note("nothing changed")
+        shown = kind == "table" and place.path is None
+        _conclude(comparison, place.path, shown=shown, update=update, verbose=verbose)
+    if getattr(new, "interrupted", False):
+        raise typer.Exit(INTERRUPTED)
     if comparison.findings and not update:
         raise typer.Exit(1)
 
@@ -154,9 +156,35 @@ def _gated(
     return replace(compared.comparison, rules=outcomes, findings=findings)
 
 
-def _conclude(comparison: Comparison, path: object, *, shown: bool) -> None:
+def _warn_of_the_question(
+    old: Report | None, new: Report, rules: Sequence[Rule], *, quiet: bool
+) -> None:
+    """Warn where rules compare what was made of other inputs, or in another mode."""
+    from blocktool.analysis.compare import target_of
+    from blocktool.cli.settings import budgets
+    from blocktool.results.summary import Summary
+
+    if quiet or not isinstance(new, Summary):
+        return
+    asked = ("; ".join(map(str, new.inputs)), new.mode, new.optimizer)
+    if rules and isinstance(old, Summary):
+        was = ("; ".join(map(str, old.inputs)), old.mode, old.optimizer)
+        if was != asked:
+            warn("the rules compare summaries of other inputs, or in another mode")
+    budget = budgets(Path.cwd()).get(target_of(new))
+    if budget is not None and budget.input and "; ".join(budget.input) != asked[0]:
+        warn(
+            f"the budget of {target_of(new)} is meant for {'; '.join(budget.input)}, "
+            f"and the summary is of {asked[0]}"
+        )
+
+
+def _conclude(
+    comparison: Comparison, path: object, *, shown: bool, update: bool, verbose: bool
+) -> None:
     """What is said beside the comparison: all that must be known and is not seen on the screen."""
-    from blocktool.render.comparison_words import finding_line, rule_line, silent
+    from blocktool.render.comparison_headline import steady
+    from blocktool.render.comparison_words import counted, finding_line, rule_line, silent
 
     if not shown:
         for finding in comparison.findings[:_TOLD]:
@@ -167,5 +195,11 @@ def _conclude(comparison: Comparison, path: object, *, shown: bool) -> None:
         for outcome in comparison.rules:
             if outcome.outcome == "skipped":
                 note(rule_line(outcome))
+        for line in steady(comparison):
+            note(line)
+    if update and comparison.findings:
+        note(f"accepted, although {counted(len(comparison.findings), 'finding')} would fail")
+    if verbose and not comparison.changed and comparison.old is not None:
+        note("nothing changed")
     if path is not None:
         note(f"wrote {path}")

@@ -78,3 +78,17 @@ def changes(comparison: Comparison) -> list[str]:
         verdict = figures.verdict(each, comparison.threshold)
         lines.append(f"{figures.name(each.metric)}{case}: {old} -> {new}, {verdict}")
     return lines or [headline(comparison)]
+
+
+def steady(comparison: Comparison) -> list[str]:
+    """How well it is known that measured times are the same: ``latency the same to within 5%
+    (-0.4% to +0.6%): batch 1``."""
+    return [
+        f"{figures.name(each.metric)}: {figures.verdict(each, comparison.threshold)}"
+        f" ({figures.signed(each.low)} to {figures.signed(each.high)}): {each.case}"
+        for each in comparison.totals
+        if each.verdict == "same"
+        and each.metric == "latency_ms.p50"
+        and each.low is not None
+        and each.high is not None
+    ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -136,6 +137,95 @@ def test_update_writes_over_nothing_else(blocktool, net, saved, project: Project
         done = blocktool("compare", *words, "--update")
         assert (done.code, len(done.err.splitlines())) == (2, 2)
     assert json.loads(Path("notes.json").read_text()) == {"mine": 1}
+
+
+def test_a_baseline_that_a_merge_damaged_is_replaced(blocktool, saved):
+    new = saved(8, "new.json")
+    text = Path(new).read_text()
+    Path("base.json").write_text(text.replace('"modules"', '<<<<<<< HEAD\n"modules"', 1))
+    assert blocktool("compare", "base.json", new).code == 2
+    done = blocktool("compare", "base.json", new, "--update")
+    assert (done.code, Path("base.json").read_text()) == (0, text)
+
+
+def test_another_torch_is_accepted_by_update(blocktool, saved):
+    old, new = changed(saved(8, "old.json"), torch="2.11.0"), saved(16, "new.json")
+    assert blocktool("compare", old, new).code == 2
+    assert blocktool("compare", old, new, "--update").code == 0
+    assert Path(old).read_text() == Path(new).read_text()
+
+
+def test_what_is_accepted_although_it_breaks_rules_is_said(blocktool, saved):
+    old, new = saved(8, "old.json"), saved(16, "new.json")
+    done = blocktool("compare", old, new, "--fail-on", "macs:+1%", "--update")
+    assert done.code == 0
+    assert "accepted, although 1 finding would fail" in done.err
+
+
+def test_two_checkouts_with_modules_of_the_same_names(blocktool, project: Project):
+    """What the first target imports must not serve the second."""
+    for folder, kernel in (("base", 3), ("head", 5)):
+        project.write(
+            f"{folder}/layers.py",
+            f"""
+            from torch import nn
+
+            class Layer(nn.Conv2d):
+                def __init__(self):
+                    super().__init__(3, 4, {kernel}, padding={kernel // 2})
+            """,
+        )
+        project.write(
+            f"{folder}/net.py",
+            """
+            from layers import Layer
+            from torch import nn
+
+            class Net(nn.Sequential):
+                example_inputs = "1x3x8x8"
+
+                def __init__(self):
+                    super().__init__(Layer())
+            """,
+        )
+    done = blocktool("compare", "--targets", "base/net.py:Net", "head/net.py:Net")
+    assert done.code == 0
+    assert done.out.startswith("kernel_size (3, 3) -> (5, 5)")
+
+
+def test_a_target_is_tried_as_the_report_was(blocktool, net, saved):
+    """With its inputs, mode and dtype, unless others are asked for."""
+    blocktool("summary", net, "-i", "4x3x12x12", "--mode", "training", "-q", "-o", "train.json")
+    done = blocktool("compare", "--targets", "train.json", net)
+    assert (done.code, done.out) == (0, "")
+    blocktool("summary", net, *SHAPE, "--dtype", "bfloat16", "-q", "-o", "bf16.json")
+    assert blocktool("compare", "--targets", "bf16.json", net).out == ""
+    done = blocktool("compare", "--targets", "train.json", net, *SHAPE, "--fail-on", "macs:+1%")
+    assert done.err.startswith("warning: the rules compare summaries of other inputs")
+
+
+def test_a_budget_of_other_inputs_is_warned_of(blocktool, net, saved, project: Project):
+    new = saved(8, "new.json")
+    project.write(
+        "pyproject.toml",
+        f"""
+        [tool.blocktool.budgets."{net}"]
+        fail-on = ["macs<=1G"]
+        input = "1x3x224x224"
+        """,
+    )
+    done = blocktool("compare", new)
+    assert done.code == 0
+    assert "is meant for 1x3x224x224, and the summary is of 1x3x10x10" in done.err
+
+
+def test_a_report_from_stdin(blocktool, saved, monkeypatch):
+    old, new = saved(8, "old.json"), saved(16, "new.json")
+
+    stdin = io.TextIOWrapper(io.BytesIO(Path(old).read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert blocktool("compare", "-", new).out.startswith("width 8 -> 16")
+    assert blocktool("compare", "-", "-").code == 2
 
 
 def test_a_budget_needs_no_other_report(blocktool, saved):
@@ -294,6 +384,34 @@ def test_measured_side_by_side(blocktool, net):
     assert (done.code, found["compares"]) == (0, "profile")
     verdicts = {total["metric"]: total["verdict"] for total in found["totals"]}
     assert (verdicts["macs"], verdicts["latency_ms.p50"]) == ("increased", "inconclusive")
+
+
+def test_targets_that_cannot_be_measured(blocktool, project: Project):
+    project.write(
+        "boom.py",
+        """
+        from torch import nn
+
+        class Fine(nn.Linear):
+            def __init__(self):
+                super().__init__(8, 8)
+
+        class Boom(Fine):
+            def forward(self, x):
+                if x.device.type == "cpu":
+                    raise RuntimeError("boom on real data")
+                return super().forward(x)
+        """,
+    )
+    line = ("compare", "--targets", "--measure", "-i", "2x8", "--processes", "1", "-d", "cpu")
+    quick = ("--min-time", "0.01", "--threads", "1")
+    done = blocktool(*line, *quick, "boom.py:Boom", "boom.py:Boom")
+    assert (done.code, done.out) == (2, "")
+    assert "boom on real data" in done.err
+    gate = ("--fail-on", "latency_ms.p50:+5%")
+    done = blocktool(*line, *quick, "boom.py:Fine", "boom.py:Boom", *gate)
+    assert done.code == 1
+    assert "boom on real data" in done.out
 
 
 def test_reports_are_compared_without_torch(saved):
