@@ -121,7 +121,7 @@ def _times(pair: _Pair, judge: Judge) -> Iterator[MetricChange]:
     medians = pair.old.process_medians_ms, pair.new.process_medians_ms
     for metric, before, after in _middles(pair.old, pair.new):
         told = bare(metric, before, after, case=pair.label)
-        if pair.copied and judge.knows(*medians):
+        if pair.copied and judge.spoiled is None and judge.knows(*medians):
             yield replace(told, verdict="same")
         else:
             yield judge.time(told, *medians, inverse=metric == "throughput")
@@ -140,7 +140,8 @@ def _information(pair: _Pair, judge: Judge) -> Iterator[MetricChange]:
         return
     for metric, before, after in _percentiles(pair.old, pair.new):
         told = bare(metric, before, after, case=pair.label)
-        yield replace(told, verdict="same") if pair.copied else judge.information(told)
+        same = pair.copied and judge.spoiled is None
+        yield replace(told, verdict="same") if same else judge.information(told)
 
 
 def _percentiles(old: ProfileCase, new: ProfileCase) -> Iterator[tuple[str, float, float]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from blocktool.analysis.figures import exact
 from blocktool.results.comparison import CaseChange, CaseOutcome, MetricChange, Statement
@@ -16,6 +17,10 @@ _GOOD = ("passed", "proved")
 _BAD = ("failed", "refuted", "not proved")
 _PROOF_OF = "proof of "
 _NAMED = 3
+
+Key = tuple[str, ...]
+Numbered = tuple[Key, int]
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,15 @@ class ShapeChanges:
 
 
 def compare_shapes(old: ShapeReport, new: ShapeReport) -> ShapeChanges:
-    """Cases are the same where target, arguments, inputs, dtype, mode and memory format are."""
+    """Cases are the same where target, arguments, inputs, dtype, mode and memory format are; of
+    several such (one without data, one on a device) the first is the first, and so on."""
     cases = tuple(
         sorted(
             [
-                *_changes({_key(each): each for each in old.cases}, new.cases),
-                *_proof_changes({_proof_key(each): each for each in old.proofs}, new.proofs),
+                *_changes(_numbered(old.cases, _key), _numbered(new.cases, _key)),
+                *_proof_changes(
+                    _numbered(old.proofs, _proof_key), _numbered(new.proofs, _proof_key)
+                ),
             ],
             key=lambda change: _rank(change),
         )
@@ -50,6 +58,21 @@ def _totals(old: ShapeReport, new: ShapeReport) -> Iterator[MetricChange]:
         verdicts = [Counter(proof.verdict for proof in each.proofs) for each in (old, new)]
         for verdict in ("proved", "refuted", "not proved"):
             yield exact(verdict.replace(" ", "_"), *(count[verdict] for count in verdicts))
+
+
+def _numbered(items: Iterable[ItemT], key: Callable[[ItemT], Key]) -> dict[Numbered, ItemT]:
+    """The items by their keys, equal ones counted from 1."""
+    times = Counter[Key]()
+    found: dict[Numbered, ItemT] = {}
+    for item in items:
+        times[of := key(item)] += 1
+        found[of, times[of]] = item
+    return found
+
+
+def _again(label: str, number: int) -> str:
+    """``"1x3x32x32 · eval (2)"``, the label of the second case of one key."""
+    return label if number == 1 else f"{label} ({number})"
 
 
 def _key(case: ShapeCase) -> tuple[str, ...]:
@@ -84,11 +107,11 @@ def _text(arguments: dict[str, object]) -> str:
 
 
 def _changes(
-    before: dict[tuple[str, ...], ShapeCase], new: Iterable[ShapeCase]
+    before: Mapping[Numbered, ShapeCase], new: Mapping[Numbered, ShapeCase]
 ) -> Iterator[CaseChange]:
     left = dict(before)
-    for case in new:
-        was = left.pop(_key(case), None)
+    for (key, number), case in new.items():
+        was = left.pop((key, number), None)
         outcome = _OUTCOMES[type(case.outcome)]
         earlier = None if was is None else _OUTCOMES[type(was.outcome)]
         reason = case.outcome.message if isinstance(case.outcome, Failed) else None
@@ -97,9 +120,11 @@ def _changes(
                 continue
             if was.outcome.message == case.outcome.message:
                 continue
-        yield CaseChange(case.target, _label(case), earlier, outcome, reason, case.reproduce)
-    for case in left.values():
-        yield CaseChange(case.target, _label(case), _OUTCOMES[type(case.outcome)], None)
+        label = _again(_label(case), number)
+        yield CaseChange(case.target, label, earlier, outcome, reason, case.reproduce)
+    for (_, number), case in left.items():
+        label = _again(_label(case), number)
+        yield CaseChange(case.target, label, _OUTCOMES[type(case.outcome)], None)
 
 
 def _proof_key(proof: Proof) -> tuple[str, ...]:
@@ -111,13 +136,14 @@ def _proof_label(proof: Proof) -> str:
 
 
 def _proof_changes(
-    before: dict[tuple[str, ...], Proof], new: Iterable[Proof]
+    before: Mapping[Numbered, Proof], new: Mapping[Numbered, Proof]
 ) -> Iterator[CaseChange]:
     left = dict(before)
-    for proof in new:
-        was = left.pop(_proof_key(proof), None)
+    for (key, number), proof in new.items():
+        was = left.pop((key, number), None)
+        label = _again(_proof_label(proof), number)
         if was is None:
-            yield CaseChange(proof.target, _proof_label(proof), None, proof.verdict, proof.reason)
+            yield CaseChange(proof.target, label, None, proof.verdict, proof.reason)
             continue
         reason = proof.reason
         if was.output != proof.output:
@@ -127,9 +153,9 @@ def _proof_changes(
             reason = f"runs at {words[0]} -> {words[1]}"
         elif was.verdict == proof.verdict:
             continue
-        yield CaseChange(proof.target, _proof_label(proof), was.verdict, proof.verdict, reason)
-    for proof in left.values():
-        yield CaseChange(proof.target, _proof_label(proof), proof.verdict, None)
+        yield CaseChange(proof.target, label, was.verdict, proof.verdict, reason)
+    for (_, number), proof in left.items():
+        yield CaseChange(proof.target, _again(_proof_label(proof), number), proof.verdict, None)
 
 
 def _rank(change: CaseChange) -> int:

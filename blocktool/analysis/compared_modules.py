@@ -69,7 +69,8 @@ def _figures(label: str, old: Rows, new: Rows, judge: Judge) -> Iterator[MetricC
             ends = getattr(before, name), getattr(row, name)
             told = bare(name, *ends, module=path, case=label)
             # Equal to the last digit: one measurement, and not two.
-            yield replace(told, verdict="same") if row == before else judge.information(told)
+            same = row == before and judge.spoiled is None
+            yield replace(told, verdict="same") if same else judge.information(told)
 
 
 def _modules(label: str, old: Rows, new: Rows) -> Iterator[ModuleChange]:

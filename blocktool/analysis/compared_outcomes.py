@@ -37,6 +37,8 @@ def outcome_statements(rows: Sequence[NamedRow]) -> tuple[Statement, ...]:
 def _became(label: str, old: ProfileCase | None, new: ProfileCase | None) -> tuple[int, str]:
     """How early it is told, and what; nothing where its outcome is as it was."""
     if old is None:
+        if new is not None and new.outcome == "failed":
+            return 0, f"case added, and fails ({new.kind}): {label}: {new.reason}"
         return 4, f"case added: {label}"
     if new is None:
         return 5, f"case removed: {label}"
