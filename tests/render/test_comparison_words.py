@@ -45,8 +45,10 @@ def test_what_became_of_a_module():
     moved = module("b", (1, 1), (1, 1), old_path="a", old_type="Conv2d", new_type="Linear")
     moved = replace(moved, metrics=(change("output_shapes", "1x3", "1x4"),))
     assert words.where(moved) == "b"
-    assert words.what(moved) == ["was a", "Conv2d -> Linear", "Output shapes 1x3 -> 1x4"]
-    assert words.what(replace(moved, details=("bias",))) == ["was a", "Conv2d -> Linear", "bias"]
+    assert words.what(moved) == ["was a", "Output shapes 1x3 -> 1x4"]
+    # The details have another class already: it is told once.
+    replaced = replace(moved, details=("Conv2d -> Linear",))
+    assert words.what(replaced) == ["was a", "Conv2d -> Linear"]
     gone = module("a", (1, None), (1, None), new_path=None, new_type=None, modules=3)
     assert (words.where(gone), words.what(gone)) == ("a", ["Conv2d", "3 modules"])
 
@@ -155,12 +157,26 @@ def test_what_a_budget_was_held_to():
     # A rule about modules is not about the whole, though its metric is the same.
     assert held_to(RuleOutcome("*.attn:macs<=2G", "passed", 1), made) == "1 figure"
     assert held_to(RuleOutcome("macs_of_it<=2G", "passed", 1), made) == "1 figure"
-    # Which of two cases a selector means is not known here.
-    one = RuleOutcome("latency_ms.p50[batch=8]<=20ms", "passed", 1)
-    assert held_to(one, made) == "1 figure"
+    one = RuleOutcome("latency_ms.p50 [ batch=8 ] <= 20ms", "passed", 1)
+    assert held_to(one, made) == "Latency, median 18.30 ms"
+    for other in ("latency_ms.p50[batch=8]:+5%", "of another < release <= 5"):
+        assert held_to(RuleOutcome(other, "passed", 1), made) == "1 figure"
     text = comparison(old=None, totals=(change("param_dtype", None, "float32"),))
     rule = RuleOutcome("param_dtype==float32", "passed", 1)
     assert held_to(rule, text) == "Parameter dtype float32"
+
+
+def test_a_budget_that_fails_for_a_missing_case_says_so():
+    cases = ("batch 1 · float32 · inference · eager", "batch 8 · float32 · inference · eager")
+    ran, failed = (
+        change("latency_ms.p50", 9.0, new, case=each)
+        for new, each in zip((9.1, None), cases, strict=True)
+    )
+    both = RuleOutcome("latency_ms.p50<=15ms", "failed", 2)
+    told = "Latency, median 9.100 ms, 1 missing"
+    assert held_to(both, comparison(totals=(ran, failed))) == told
+    one = RuleOutcome("latency_ms.p50[batch=8]<=15ms", "failed", 1)
+    assert held_to(one, comparison(totals=(ran, failed))) == "Latency, median missing"
 
 
 def test_what_was_compared():
