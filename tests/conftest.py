@@ -18,6 +18,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # it that makes a warning, and warnings are errors here.
 os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
 
+# Where the tests run in a job on GitHub, what they print is none of its summary.
+os.environ.pop("GITHUB_STEP_SUMMARY", None)
+
 
 class Project:
     """A folder that stands for the user's repository, and the working directory of the test."""

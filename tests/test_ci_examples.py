@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import tomllib
@@ -14,11 +16,13 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Project
+from render.summaries import backbone
 
 from blocktool import __version__, cli
 from blocktool.analysis.gate_rules import read_rule
 from blocktool.cli.app import command
 from blocktool.render.formats import choose_format
+from blocktool.render.json import to_json
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = [ROOT / "examples" / "ci" / name for name in ("check-shapes.yml", "compare.yml")]
@@ -75,10 +79,14 @@ def test_a_workflow_has_what_github_needs(path: Path):
         assert ("uses" in step) != ("run" in step)
         assert set(step) <= KEYS
         assert "@" in step.get("uses", "@")
-    written = "\n".join(str(step.get("run", "")) for step in _steps(path))
+    written = [
+        os.path.normpath(os.path.join(step.get("working-directory", "."), file))
+        for step in _steps(path)
+        for file in re.findall(r"-o (\S+)", str(step.get("run", "")))
+    ]
     (upload,) = (s for s in _steps(path) if s.get("uses", "").startswith("actions/upload-artifact"))
     for file in upload["with"]["path"].split():
-        assert f"-o {file}" in written
+        assert file in written
 
 
 def test_there_are_commands_to_check():
@@ -104,16 +112,55 @@ def _cost() -> dict[str, Any]:
 
 
 def test_both_reports_are_made_alike_and_compared():
-    base, head = (step for step in _cost()["steps"] if "working-directory" in step)
+    base, head = (step for step in _cost()["steps"] if "summary" in step.get("run", ""))
     assert (base["working-directory"], head["working-directory"]) == ("base", "head")
     assert base["run"].replace("base", "head") == head["run"]
     places = {step["with"]["path"] for step in _cost()["steps"] if "checkout" in str(step)}
     assert places == {"base", "head"}
     (compare,) = (each for each in _commands() if each[:4] == COMPARED)
-    assert compare[-2:] == ["-o", "comparison.json"]
+    assert compare[-2:] == ["-o", "../comparison.json"]
 
 
-COMPARED = ["blocktool", "compare", "base.json", "head.json"]
+COMPARED = ["blocktool", "compare", "../base.json", "../head.json"]
+
+
+def _compare(job: str) -> tuple[str, list[str]]:
+    """The folder in which a job compares, and the words of the command after ``blocktool``."""
+    (path,) = (each for each in WORKFLOWS if each.stem == "compare")
+    (step,) = (s for s in _load(path)["jobs"][job]["steps"] if s.get("name") == "Compare")
+    return step["working-directory"], shlex.split(step["run"])[1:]
+
+
+def test_the_heads_own_rules_are_held(project: Project, monkeypatch: pytest.MonkeyPatch):
+    for name in ("base.json", "head.json"):
+        project.write(name, to_json(backbone()))
+    project.write("base/pyproject.toml", "[tool.blocktool.budgets]")
+    rule = project.write(
+        "head/pyproject.toml", '[tool.blocktool.budgets]\n"net.py:Net" = "macs<=1"'
+    )
+    folder, words = _compare("cost")
+    monkeypatch.chdir(project.root / folder)
+    assert cli.run([*words, "-q"]) == 1
+    made = json.loads((project.root / "comparison.json").read_text())
+    assert [each["rule"] for each in made["rules"] if each["outcome"] == "failed"] == ["macs<=1"]
+    rule.unlink()
+    assert cli.run([*words, "-q", "--force"]) == 0
+
+
+def test_latencies_are_those_of_both_sides_in_one_thread():
+    folder, words = _compare("latency")
+    asked = _parsed(["blocktool", *words])
+    assert folder == "head"
+    assert asked["operands"] == ["../base/net.py:Net", "net.py:Net"]
+    assert (asked["targets"], asked["measure"], asked["threads"]) == (True, True, 1)
+
+
+def test_what_tests_print_is_not_in_the_summary_of_their_job(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    runpy.run_path(str(ROOT / "tests" / "conftest.py"))
+    assert "GITHUB_STEP_SUMMARY" not in os.environ
+
+
 GH = """#!/bin/sh
 echo "$@" >> calls
 case "$*" in *--jq*) cat ids ;; esac

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from difflib import get_close_matches
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from blocktool.analysis.figures import exact
+from blocktool.analysis.gate_hints import no_case, no_module, unknown
 from blocktool.analysis.gate_limits import NotHeld, broken
 from blocktool.analysis.gate_rules import Change, Rule, plain_metric
-from blocktool.errors import UsageError
 from blocktool.results.comparison import Finding, MetricChange, RuleOutcome
 
 ELSEWHERE = "the reports are of different devices or releases of torch"
 NO_OLD = "there is no old report to compare with"
 
 _MOST_REASONS = 3
-_MOST_NAMED = 5
-_MOST_METRICS = 15
+_OPERATION = "operations."
+_NEVER_RAN = "no operation of this name ran"
 
 
 def judged(
@@ -37,7 +38,7 @@ def judged(
     for rule in rules:
         figures = _chosen(rule, changes)
         if not figures:
-            reason = f"no module matches '{rule.glob}'"
+            reason = no_module(rule.glob or "", _paths(changes))
         elif isinstance(rule.limit, Change) and not (comparable and has_old):
             reason = ELSEWHERE if has_old else NO_OLD
         else:
@@ -54,16 +55,38 @@ def _chosen(rule: Rule, changes: Sequence[MetricChange]) -> list[MetricChange]:
     by_module = rule.glob is not None
     level = [each for each in changes if (bool(each.module) if by_module else each.module is None)]
     named = [each for each in level if plain_metric(each.metric) == rule.metric]
+    if not named and rule.metric.startswith(_OPERATION):
+        named = _never_run(rule.metric, level)
     if not named:
         elsewhere = any(plain_metric(each.metric) == rule.metric for each in changes)
         if not (by_module and elsewhere and not level):
-            raise _unknown(rule, level, elsewhere=elsewhere)
+            raise unknown(rule, level, elsewhere=elsewhere)
     if rule.glob is not None:
-        named = [each for each in named if fnmatchcase(each.module or "", rule.glob)]
+        named = [each for each in named if _fits(each, rule.glob)]
     taken = [each for each in named if rule.takes(each.case)]
     if named and not taken:
-        raise _no_case(rule, named)
+        raise no_case(rule, named)
     return taken
+
+
+def _never_run(metric: str, level: Sequence[MetricChange]) -> list[MetricChange]:
+    """How often an operation ran that neither summary has: 0 times, where others are counted."""
+    other = next((each for each in level if each.metric.startswith(_OPERATION)), None)
+    if other is None:
+        return []
+    return [replace(exact(metric, None if other.old is None else 0, 0), reason=_NEVER_RAN)]
+
+
+def _fits(figure: MetricChange, glob: str) -> bool:
+    """Whether a pattern means a figure's module, by its path in either report: a rule is not to be
+    got rid of by another name."""
+    return any(fnmatchcase(path, glob) for path in (figure.module, figure.old_module) if path)
+
+
+def _paths(changes: Sequence[MetricChange]) -> list[str]:
+    """The paths of all modules, in both reports."""
+    paths = (path for each in changes for path in (each.module, each.old_module) if path)
+    return list(dict.fromkeys(paths))
 
 
 def _held(rule: Rule, figures: Sequence[MetricChange]) -> tuple[RuleOutcome, list[Finding]]:
@@ -74,6 +97,8 @@ def _held(rule: Rule, figures: Sequence[MetricChange]) -> tuple[RuleOutcome, lis
         except NotHeld as reason:
             reasons[str(reason)] += 1
             continue
+        if figure.reason == _NEVER_RAN:  # as it should, or the name is misspelt
+            reasons[_NEVER_RAN] += 1
         if message is None:
             kept += 1
             continue
@@ -107,30 +132,3 @@ def _reason(reasons: Counter[str], total: int) -> str | None:
     if len(reasons) > _MOST_REASONS:
         told.append(f"{len(reasons) - _MOST_REASONS} more reasons")
     return "; ".join(told) or None
-
-
-def _unknown(rule: Rule, level: Sequence[MetricChange], *, elsewhere: bool) -> UsageError:
-    of = "the modules" if rule.glob is not None else "the whole"
-    known = sorted({plain_metric(each.metric) for each in level})
-    if elsewhere:
-        other = f"*:{rule.metric}" if rule.glob is None else rule.metric
-        hint = f"it is one of {'the whole' if rule.glob is not None else 'modules'}: {other}"
-    elif near := get_close_matches(rule.metric, known, 1):
-        hint = f"did you mean {near[0]}?"
-    else:
-        more = ", ..." if len(known) > _MOST_METRICS else ""
-        hint = f"there is {', '.join(known[:_MOST_METRICS])}{more}" if known else "there are none"
-    return UsageError(
-        f"the rule '{rule.text}' is about no figure of {of}: there is no '{rule.metric}'", hint=hint
-    )
-
-
-def _no_case(rule: Rule, figures: Sequence[MetricChange]) -> UsageError:
-    cases = list(dict.fromkeys(each.case for each in figures if each.case))
-    more = f", and {len(cases) - _MOST_NAMED} more" if len(cases) > _MOST_NAMED else ""
-    return UsageError(
-        f"the rule '{rule.text}' fits no case",
-        hint=f"cases are {'; '.join(cases[:_MOST_NAMED])}{more}"
-        if cases
-        else f"these reports have no cases: {rule.metric} without the brackets",
-    )

@@ -10,6 +10,8 @@ What decides, where it is not plain:
   compared never does.
 - A budget on a measured figure is held by the median. The report has no interval that would
   cover all of its noise; whoever sets the budget leaves room for that.
+- A text that a module does not have (a dtype without parameters of its own, the shapes of one that
+  never runs) is not held to a budget: ``*:param_dtype==bfloat16`` is about those that have one.
 - A figure of the whole that the new report lacks (its case failed, or was left out) breaks the
   rules that are about it: a gate that passes because there is nothing left to hold is open.
 """
@@ -59,6 +61,8 @@ def _over_budget(rule: Rule, budget: Budget, figure: MetricChange) -> str | None
             raise NotHeld("the module is gone" if figure.old is not None else "no figure")
         return gate_words.gone(figure)
     if isinstance(new, str):
+        if not new and figure.module:
+            raise NotHeld(f"no {figure.metric} of its own")
         if budget.operator != "==":
             raise UsageError(
                 f"the rule '{rule.text}' cannot be held: {rule.metric} is a text, '{new}'",

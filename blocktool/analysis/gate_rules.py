@@ -20,13 +20,11 @@ from difflib import get_close_matches
 from fractions import Fraction
 from typing import Literal, NoReturn, cast
 
+from blocktool.analysis.gate_cases import CASE_KEYS, fits
 from blocktool.errors import UsageError
 
 Direction = Literal["+", "-", "+-"]
 Operator = Literal["<=", "<", ">=", ">", "=="]
-
-CASE_KEYS = ("batch", "size", "dtype", "mode", "variant")
-"""What a case of a profile can be chosen by."""
 
 _LONGEST = 80  # so much of a rule is shown in an error
 _EXAMPLE = "for example macs:+1%, latency_ms.p50:+5%, params:0 or macs<=5G"
@@ -38,6 +36,7 @@ _FIGURE = re.compile(r"(?:(?P<glob>.*):)?\s*(?P<metric>[\w./()-]+)\s*(?:\[(?P<ca
 _LIMIT = re.compile(rf"(?P<sign>\+-|-\+|\+/-|±|\+|-|)(?P<number>{_NUMBER})(?P<unit>%|[^\W\d_]*)")
 _VALUE = re.compile(rf"(?P<sign>[+-]?)(?P<number>{_NUMBER})(?P<unit>%|[^\W\d_]*)")
 _BRACKETS = re.compile(r"\[[^\]]*\]?")
+_SET = re.compile(r"\[(?:!.|[^!])[^]]*\]")  # what stands first is meant, a ] as well
 _SIGNS: dict[str, Direction] = {"+": "+", "-": "-"}  # every other one means both
 _MINUS = str.maketrans("−–—", "---")
 
@@ -100,8 +99,7 @@ class Rule:
 
     def takes(self, label: str | None) -> bool:
         """Whether a case is meant: ``"batch 8 · float32 · inference · eager"``, None for none."""
-        words = () if label is None else label.split(" · ")
-        return all(_said(key, value) in words for key, value in self.case)
+        return fits(self.case, label)
 
 
 def read_rule(text: str) -> Rule:
@@ -111,7 +109,9 @@ def read_rule(text: str) -> Rule:
         figure, limit = budget["figure"], None
     elif "=" in _BRACKETS.sub("", told):
         left, _, right = told.rpartition("=")
-        meant = f"{left.rstrip(' !')}=={right.strip()}"
+        if left.rstrip().endswith("!"):
+            _refuse(told, "there is no !=", "there are <=, <, >=, > and ==; params:0 for no change")
+        meant = f"{left.rstrip()}=={right.strip()}"
         _refuse(told, "= is no comparison", f"did you mean {meant[:_LONGEST]}?")
     else:
         figure, colon, limit = told.rpartition(":")
@@ -123,14 +123,11 @@ def read_rule(text: str) -> Rule:
     if match is None:
         _refuse(told, "it names no metric", f"METRIC:LIMIT or GLOB:METRIC:LIMIT, {_EXAMPLE}")
     metric = plain_metric(match["metric"])
-    glob = match["glob"]
-    if glob is not None and not glob.strip():
-        _refuse(told, "its pattern of modules is empty", "leave it out for the whole: macs:+1%")
     return Rule(
         told,
         metric,
         _budget(told, metric, budget) if budget else _change(told, metric, limit or ""),
-        None if glob is None else glob.strip(),
+        _glob(told, match["glob"]),
         _case(told, match["case"]),
     )
 
@@ -140,9 +137,17 @@ def plain_metric(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _said(key: str, value: str) -> str:
-    """The word of a case's label that stands for a key and its value."""
-    return f"batch {value}" if key == "batch" else value
+def _glob(rule: str, text: str | None) -> str | None:
+    """A pattern of module paths. A shell takes a bracket that is never closed for itself, so that
+    the pattern would fit nothing, ever."""
+    if text is None:
+        return None
+    glob = text.strip()
+    if not glob:
+        _refuse(rule, "its pattern of modules is empty", "leave it out for the whole: macs:+1%")
+    if "[" in _SET.sub("", glob):
+        _refuse(rule, "its pattern has a [ without a ]", "for example layer[12].*:macs:+1%")
+    return glob
 
 
 def _change(rule: str, metric: str, text: str) -> Change:

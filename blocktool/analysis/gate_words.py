@@ -56,10 +56,11 @@ def over(figure: MetricChange, budget: Budget) -> str:
 
 
 def _name(figure: MetricChange) -> str:
-    """``macs of layer1.0 (batch 8 · float32)``."""
+    """``macs of layer1.0 (batch 8 · float32)``; of one that moved ``... (formerly stage1.0)``."""
     if figure.module:
-        case = f" ({figure.case})" if figure.case else ""
-        return f"{figure.metric} of {figure.module}{case}"
+        former = f"formerly {figure.old_module}" if figure.old_module else None
+        remarks = ", ".join(filter(None, (former, figure.case)))
+        return f"{figure.metric} of {figure.module}{f' ({remarks})' if remarks else ''}"
     return f"{figure.metric} of {figure.case or 'the whole'}"
 
 

@@ -34,7 +34,8 @@ class Budget:
 def read_budget(value: object, where: str) -> Budget:
     """A budget from a table of TOML, or from the rules alone; ``where`` is what errors call it.
 
-    Raises ConfigError for an unknown key, a value of another type, and a rule that is none.
+    Raises ConfigError for an unknown key, one that is there in both spellings, a value of another
+    type, and a rule that is none.
     """
     table = value if isinstance(value, Mapping) else {"fail-on": value}
     found: dict[str, object] = {}
@@ -45,6 +46,11 @@ def read_budget(value: object, where: str) -> Budget:
             raise ConfigError(
                 f"{where}: unknown key '{key}'",
                 hint=f"did you mean {near[0]}?" if near else f"keys: {', '.join(KEYS)}",
+            )
+        if name in found:
+            raise ConfigError(
+                f"{where}: '{key}' is said twice, with - and with _",
+                hint=f"put all of it under {name}",
             )
         if name in ("fail-on", "input"):
             found[name] = _texts(given, f"{where}: {key}" if table is value else where)

@@ -143,16 +143,23 @@ def _gated(
     from blocktool.analysis.gate_rules import read_rule
     from blocktool.analysis.mismatches import refusal
     from blocktool.cli.settings import budgets
+    from blocktool.results.comparison import RuleOutcome
 
-    declared = budgets(Path.cwd()).get(target_of(new))
-    asked = [*rules, *(read_rule(text) for text in (declared.fail_on if declared else ()))]
-    if any_rule_needed and not asked:
+    budget = budgets(Path.cwd()).get(target_of(new))
+    declared = [read_rule(text) for text in budget.fail_on] if budget else []
+    if any_rule_needed and not (rules or declared):
         raise UsageError(
             f"there is nothing to hold {compared.comparison.new.name} to",
             hint='name the report to compare it with first, or a budget: --fail-on "macs<=5G"',
         )
     comparable = refusal(compared.comparison.mismatches) is None
-    outcomes, findings = judged(asked, compared.changes, comparable=comparable)
+    outcomes, findings = judged(rules, compared.changes, comparable=comparable)
+    for rule in declared:  # of which some may be about another kind of report
+        try:
+            held, broken = judged([rule], compared.changes, comparable=comparable)
+        except UsageError as error:
+            held, broken = (RuleOutcome(rule.text, "skipped", 0, error.message),), ()
+        outcomes, findings = (*outcomes, *held), (*findings, *broken)
     return replace(compared.comparison, rules=outcomes, findings=findings)
 
 

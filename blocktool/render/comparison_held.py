@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+from blocktool.analysis.gate_rules import Budget, Rule, plain_metric, read_rule
+from blocktool.errors import UsageError
 from blocktool.render import comparison_figures as figures
 from blocktool.results.comparison import Comparison, MetricChange, RuleOutcome
 
 
 def held_to(outcome: RuleOutcome, comparison: Comparison) -> str:
-    """``MACs 4.089 G``, ``Latency, median 9.10 ms to 18.30 ms``; of modules only how many."""
+    """``MACs 4.089 G``, ``Latency, median 9.10 ms to 18.30 ms, 1 missing``; of modules, and of
+    rules about changes, only how many figures."""
     if outcome.outcome == "skipped":
         return ""
-    named = [each for each in comparison.totals if _names(outcome.rule, each)]
-    values = [each.new for each in named if each.new is not None]
-    if not values or len(values) != outcome.figures:
+    rule = _budget(outcome.rule)
+    named = [each for each in comparison.totals if rule is not None and _is_of(rule, each)]
+    if not named or len(named) != outcome.figures:
         return "1 figure" if outcome.figures == 1 else f"{outcome.figures:,} figures"
-    metric = named[0].metric
-    if any(isinstance(value, str) for value in values):
-        texts = dict.fromkeys(figures.figure(metric, value) for value in values)
-    else:
-        ends = (min(values, key=float), max(values, key=float))
-        texts = dict.fromkeys(figures.figure(metric, value) for value in ends)
-    return f"{figures.name(metric)} {' to '.join(texts)}"
+    name = figures.name(named[0].metric)
+    values = [each.new for each in named if each.new is not None]
+    if not values:
+        return f"{name} missing"
+    missing = f", {len(named) - len(values):,} missing" if len(values) < len(named) else ""
+    return f"{name} {' to '.join(_shown(named[0].metric, values))}{missing}"
 
 
-def _names(rule: str, change: MetricChange) -> bool:
-    """Whether a budget (``macs<=5G``, ``latency_ms.p50[batch=8]<20ms``) is about this figure."""
-    rest = rule.strip()
-    if not rest.startswith(change.metric):
-        return False
-    return rest[len(change.metric) :].lstrip()[:1] in ("<", ">", "=", "[")
+def _shown(metric: str, values: list[float | int | str]) -> list[str]:
+    """The ends of a range of numbers, or all texts."""
+    ends = values
+    if not any(isinstance(value, str) for value in values):
+        ends = [min(values, key=float), max(values, key=float)]
+    return list(dict.fromkeys(figures.figure(metric, value) for value in ends))
+
+
+def _budget(text: str) -> Rule | None:
+    """The rule, where it is a budget on the whole. A saved one may be of another release."""
+    try:
+        rule = read_rule(text)
+    except UsageError:
+        return None
+    return rule if rule.glob is None and isinstance(rule.limit, Budget) else None
+
+
+def _is_of(rule: Rule, change: MetricChange) -> bool:
+    return plain_metric(change.metric) == rule.metric and rule.takes(change.case)

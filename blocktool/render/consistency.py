@@ -25,6 +25,7 @@ def _complaints(report: Any) -> Iterator[str]:
         yield from _tree([row.path for row in report.modules], "modules")
         if report.timeline is not None:
             yield from _timeline(report.timeline)
+        yield from _shared(report)
     elif isinstance(report, Formulas):
         yield from _tree([row.path for row in report.modules], "modules")
         yield from _expressions(report)
@@ -76,7 +77,15 @@ def _graph(diagram: Diagram) -> Iterator[str]:
         yield "nodes name a group that is not there"
 
 
+def _shared(summary: Summary) -> Iterator[str]:
+    paths = {row.path for row in summary.modules}
+    if not paths.issuperset(path for each in summary.shared for path in each.modules):
+        yield "shared names a module that is not there"
+
+
 def _timeline(live: LiveBytes) -> Iterator[str]:
+    if not live.ops:
+        yield "timeline is empty"
     if {len(live.ops)} != {len(live.modules), *map(len, live.categories.values())}:
         yield "timeline has lists of different lengths"
 

@@ -1,8 +1,8 @@
 """The figures of a report that are worth tracking from commit to commit, by benchmark.
 
-A benchmark is a summary, or a case of a profile. Its name says all that its figures depend on but
-the machine, in the same words whatever else was measured with it, so that it is the same benchmark
-next time.
+A benchmark is a summary, or a case of a profile. Its name says all that its figures depend on, as
+far as a report knows it (not the KEY=VALUE arguments of its target), but the machine, in the same
+words whatever else was measured with it, so that it is the same benchmark next time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from blocktool.results.environment import Environment
 from blocktool.results.profile import Profile, ProfileCase
 from blocktool.results.summary import Summary
 
+_USUAL_ATTENTION = "cpu"
 _LONGEST = 900  # characters of a name; Bencher takes 1024
 
 
@@ -71,6 +72,8 @@ def _of_summary(summary: Summary) -> Benchmark:
     inputs = ", ".join(map(str, summary.inputs)) or "no input"
     with_what = f" with {summary.optimizer}" if summary.optimizer else ""
     name = f"{summary.target}, {inputs}, {summary.mode}{with_what}"
+    if summary.attention != _USUAL_ATTENTION:
+        name += f", attention as on {summary.attention}"
     metrics = (
         Metric("macs", totals.macs, "MACs"),
         Metric("parameters", totals.params, "parameters"),

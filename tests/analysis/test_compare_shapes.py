@@ -5,6 +5,7 @@ from typing import Any
 
 from render.shape_reports import case, report
 
+from blocktool import check_shapes
 from blocktool.analysis.compare import compare
 from blocktool.analysis.compare_shapes import compare_shapes
 from blocktool.results.comparison import Comparison
@@ -38,6 +39,30 @@ def totals(comparison: Comparison) -> dict[str, tuple[Any, Any]]:
 def test_nothing_changed():
     same = report(case(), case(WRONG, 1, 16, 7, 7), proofs=(proof(),))
     assert not compared(same, same).changed
+
+
+def test_a_report_of_the_program_compared_with_itself():
+    """It has cases of one key: the same sizes without data, and on a device."""
+    made = check_shapes("conv", mode="eval", dtype="float32", jobs=1)
+    keys = [(each.arguments, each.inputs, each.dtype, each.mode) for each in made.cases]
+    assert any(keys.count(each) > 1 for each in keys)
+    assert not compared(made, made).changed
+
+
+def test_cases_and_proofs_of_one_key_are_numbered():
+    same = report(case(), case(), case(), proofs=(proof(), proof()))
+    assert not compared(same, same).changed
+    other = report(case(), case(WRONG), proofs=(proof(), proof(verdict="refuted", reason="H = 7")))
+    assert [(each.case, each.old, each.new) for each in compared(same, other).cases] == [
+        ("1x16x33x33 · eval (2)", "passed", "failed"),
+        ("proof of B, 3, H, W (2)", "proved", "refuted"),
+        ("1x16x33x33 · eval (3)", "passed", None),
+    ]
+    gone = compared(same, replace(other, proofs=(proof(),)))
+    assert [each.case for each in gone.cases if each.new is None] == [
+        "1x16x33x33 · eval (3)",
+        "proof of B, 3, H, W (2)",
+    ]
 
 
 def test_how_long_it_took_and_how_to_reproduce_are_no_changes():

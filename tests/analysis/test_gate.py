@@ -13,6 +13,7 @@ from blocktool.analysis.figures import exact
 from blocktool.analysis.gate import judged
 from blocktool.analysis.gate_rules import read_rule
 from blocktool.errors import UsageError
+from blocktool.render.comparison_figures import NAMES
 from blocktool.results.comparison import MetricChange, RuleOutcome, Verdict
 
 EAGER = "batch 8 · float32 · inference · eager"
@@ -229,6 +230,72 @@ def test_a_pattern_that_fits_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize(
+    ("glob", "meant"),
+    [
+        ("layr1.*", "layer1.*"),
+        ("Layer2.0", "layer2.0"),
+        ("layer3.*", "layer2.*"),
+        ("layer1.0.conv", "layer1.0"),
+        ("stages.*", "stage.*"),
+    ],
+)
+def test_of_a_pattern_that_fits_nothing_what_was_meant_is_said(glob: str, meant: str) -> None:
+    modules = (*MODULES, exact("macs", 1, 1, module="c", old_module="stage.0"))
+    held = outcome(f"{glob}:macs:0", *modules)
+    assert (held.outcome, held.figures) == ("skipped", 0)
+    assert held.reason == f"no module matches '{glob}', did you mean {meant}?"
+
+
+def test_a_module_goes_by_its_path_in_either_report() -> None:
+    renamed = exact("macs", 40, 80, module="stage1.0", old_module="layer1.0")
+    for rule in ("layer1.*:macs:+1%", "stage1.*:macs:+1%", "layer1.0:macs<=50"):
+        held = outcome(rule, renamed)
+        assert (held.outcome, held.figures, held.reason) == ("failed", 1, None)
+    assert said("layer1.*:macs:+1%", renamed) == [
+        "macs of stage1.0 (formerly layer1.0) rose by 100% (40 -> 80), allowed is +1%"
+    ]
+    _, (finding,) = judged([read_rule("layer1.*:macs:0")], [renamed])
+    assert finding.module == "stage1.0"
+    assert outcome("layer[12].*:macs:+1%", renamed, *MODULES).figures == 5
+
+
+OPERATIONS = (exact("operations", 3, 4), exact("operations.aten.add", 3, 4))
+
+
+def test_an_operation_that_never_ran_was_called_0_times() -> None:
+    never = "no operation of this name ran"
+    for rule in ("operations.aten.mm==0", "operations.aten.none:0", "operations.aten.mm:+1%"):
+        assert outcome(rule, *OPERATIONS) == RuleOutcome(rule, "passed", 1, never)
+    assert said("operations.aten.mm>=1", *OPERATIONS) == [
+        "operations.aten.mm of the whole is 0, the budget is >= 1"
+    ]
+    assert fails("operations.aten.add:0", *OPERATIONS)
+    alone = exact("operations.aten.add", None, 4)
+    assert outcome("operations.aten.mm==0", alone).outcome == "passed"
+
+
+def test_where_no_operations_are_counted_none_is_known() -> None:
+    for rule, changes in (
+        ("operations.aten.mm==0", (exact("macs", 1, 1),)),
+        ("*:operations.aten.mm==0", (*OPERATIONS, *MODULES)),
+        ("operation.aten.mm==0", OPERATIONS),
+    ):
+        with pytest.raises(UsageError, match="about no figure"):
+            outcome(rule, *changes)
+
+
+def test_a_module_without_parameters_has_no_dtype_to_hold() -> None:
+    dtypes = {"conv": "float32", "relu": "", "norm": "float32"}
+    changes = [exact("param_dtype", each, each, module=path) for path, each in dtypes.items()]
+    held = outcome("*:param_dtype==float32", *changes)
+    assert (held.outcome, held.figures) == ("passed", 2)
+    assert held.reason == "no param_dtype of its own (1 of 3 figures)"
+    assert outcome("*:param_dtype==bfloat16", *changes).figures == 2
+    assert outcome("relu:param_dtype==float32", *changes).outcome == "skipped"
+    assert outcome("relu:param_dtype:0", *changes).outcome == "passed"
+
+
+@pytest.mark.parametrize(
     ("verdict", "old", "new", "bounds", "limit", "breaks"),
     [
         ("increased", 10.0, 11.0, (0.05, 0.15), "+5%", True),
@@ -348,6 +415,8 @@ def test_rules_are_judged_in_their_order() -> None:
     ("rule", "message", "hint"),
     [
         ("mac:0", "no figure of the whole: there is no 'mac'", "did you mean macs?"),
+        ("MACs:+1%", "there is no 'MACs'", "did you mean macs?"),
+        ("*:MACS:+1%", "there is no 'MACS'", "did you mean macs?"),
         ("xyz:0", "there is no 'xyz'", "there is macs, peak_bytes"),
         ("*:xyz:0", "no figure of the modules", "there is dtype, macs"),
         ("*:peak_bytes:0", "there is no 'peak_bytes'", "it is one of the whole: peak_bytes"),
@@ -363,6 +432,17 @@ def test_rules_that_cannot_be_held(rule: str, message: str, hint: str) -> None:
         outcome(rule, *changes)
     assert message in raised.value.message
     assert hint in (raised.value.hint or "")
+
+
+def test_a_figure_by_its_name_in_tables_leads_to_its_metric() -> None:
+    every = [exact(metric, 1, 1) for metric in NAMES]
+    names = {name.lower().replace(",", "").replace(" ", "_"): to for to, name in NAMES.items()}
+    assert names["flops_per_byte"] == "arithmetic_intensity"
+    for name, metric in names.items():
+        if name not in NAMES:
+            with pytest.raises(UsageError) as raised:
+                outcome(f"{name}:0", *every)
+            assert raised.value.hint == f"did you mean {metric}?"
 
 
 def test_metrics_may_be_written_with_hyphens_on_either_side() -> None:

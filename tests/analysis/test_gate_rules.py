@@ -93,6 +93,7 @@ def test_the_text_of_a_budget_has_no_quotes() -> None:
         ("layer1.*:macs:+1%", "layer1.*", "macs", ()),
         ("*.attn:params<=1M", "*.attn", "params", ()),
         ("layer[12].*:macs:0", "layer[12].*", "macs", ()),
+        ("layer[!12].[]x]:macs:0", "layer[!12].[]x]", "macs", ()),
         ("a:b:macs:0", "a:b", "macs", ()),
         ("macs[batch=8]:0", None, "macs", (("batch", "8"),)),
         (
@@ -118,6 +119,8 @@ def test_cases_are_called_as_rules_choose_them() -> None:
     wide, square = labels(cases)
     rule = read_rule("x[batch=8,size=3x32x64,dtype=bfloat16,mode=training,variant=eager]:0")
     assert (rule.takes(wide), rule.takes(square)) == (True, False)
+    for autocast in ("dtype=bfloat16 amp", "dtype=bfloat16"):
+        assert read_rule(f"x[{autocast}]:0").takes(wide)
 
 
 def test_a_rule_keeps_its_text() -> None:
@@ -137,6 +140,13 @@ CASE = "batch 8 · 3x224x224 · bfloat16 · amp · training · fused+compile"
         ("variant=fused", False),
         ("batch=8,mode=inference", False),
         ("mode=8", False),
+        # Each of these words stands in the label, for something else.
+        ("mode=bfloat16", False),
+        ("variant=training", False),
+        ("dtype=amp", False),
+        ("size=bfloat16", False),
+        ("variant=3x224x224", False),
+        ("dtype=bfloat16 amp", True),
     ],
 )
 def test_cases_are_chosen_by_whole_words(chosen: str, taken: bool) -> None:
@@ -144,6 +154,15 @@ def test_cases_are_chosen_by_whole_words(chosen: str, taken: bool) -> None:
     assert rule.takes(CASE) is taken
     assert not rule.takes(None)
     assert read_rule("latency_ms.p50:+5%").takes(CASE)
+
+
+def test_cases_without_a_size_and_without_autocast() -> None:
+    label = "batch 8 · float32 · inference · eager"
+    for chosen in ("batch=8", "dtype=float32", "mode=inference", "variant=eager"):
+        assert read_rule(f"x[{chosen}]:0").takes(label)
+    for chosen in ("mode=float32", "variant=inference", "size=float32", "dtype=float32 amp"):
+        assert not read_rule(f"x[{chosen}]:0").takes(label)
+    assert not read_rule("x[batch=8]:0").takes("no batch · float32 · inference · eager")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +176,12 @@ def test_cases_are_chosen_by_whole_words(chosen: str, taken: bool) -> None:
         ("macs:+1e999999999", "is no limit", "for example"),
         ("macs=5G", "= is no comparison", "did you mean macs==5G?"),
         ("latency_ms.p50[batch=8]=3", "= is no comparison", "p50[batch=8]==3?"),
-        ("macs!=5", "= is no comparison", "did you mean macs==5?"),
+        ("macs!=5", "there is no !=", "there are <=, <, >=, > and =="),
+        ("macs != 5", "there is no !=", "params:0 for no change"),
+        ("body.[:macs:0", "its pattern has a [ without a ]", "layer[12].*:macs:+1%"),
+        ("body.[]:macs<=1", "its pattern has a [ without a ]", "layer[12].*"),
+        ("body.[!]:macs:0", "its pattern has a [ without a ]", "layer[12].*"),
+        ("[ab].[c:macs:0", "its pattern has a [ without a ]", "layer[12].*"),
         ("macs=<5G", "no comparison that there is", "write <=, <"),
         ("macs<=", "'' is no number", "macs<=5G"),
         ("macs<=five", "'five' is no number", "macs<=5G"),
@@ -186,7 +210,8 @@ def test_wrong_rules(text: str, why: str, hint: str) -> None:
 
 def test_the_rules_in_the_documentation_can_be_read() -> None:
     text = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    section = text.partition("\n### Rules\n")[2].partition("\n#")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     rules = [rule for row in rows for rule in re.findall(r"`(\w[^`]+|\*[^`]+)`", row)]
     asked = re.findall(r'--fail-on "([^"]+)"', text)
     assert len(rules) > 10
@@ -200,7 +225,7 @@ def test_what_is_said_of_a_long_rule_is_short() -> None:
 
 
 METRICS = st.from_regex(r"[a-z][a-z_]{0,8}(\.p[0-9]{1,2})?", fullmatch=True)
-GLOBS = st.none() | st.from_regex(r"[a-z*?\[\]0-9.]{1,12}", fullmatch=True)
+GLOBS = st.none() | st.from_regex(r"([a-z*?0-9.]|\[!?[a-z0-9]{1,3}\]){1,12}", fullmatch=True)
 CASES = st.lists(
     st.tuples(
         st.sampled_from(["batch", "dtype", "mode", "variant"]),

@@ -64,6 +64,11 @@ def test_no_budgets(project: Project, text: str) -> None:
         ("budgets.net = []", "budgets.'net' has no rule", 'fail-on = ["macs<=5G"]'),
         ('budgets.net.input = "1x3"', "budgets.'net' has no rule", 'fail-on = ["macs<=5G"]'),
         ('budgets.net.fail-in = "x"', "budgets.'net': unknown key 'fail-in'", "fail-on?"),
+        (
+            'budgets.net = {fail-on="macs<=1", fail_on="params<=1"}',
+            "budgets.'net': 'fail_on' is said twice",
+            "under fail-on",
+        ),
         ('budgets.net.zzz = "x"', "unknown key 'zzz'", "keys: fail-on, input, batch"),
         (
             'budgets.net = "macs=5G"',

@@ -249,6 +249,20 @@ def test_budgets_of_pyproject(blocktool, net, saved, project: Project):
     assert blocktool("compare", new, new).code == 0
 
 
+def test_a_budget_of_another_kind_of_report_is_skipped(blocktool, project: Project):
+    """One table serves summaries and profiles of a target."""
+    made = profiles.single()
+    project.write("p.json", to_json(made))
+    project.write(
+        "pyproject.toml",
+        f"[tool.blocktool.budgets]\n'{made.target}' = ['params<=1', 'latency_ms.p50<=0.001']\n",
+    )
+    done = blocktool("compare", "p.json")
+    assert done.code == 1
+    assert "skipped params<=1" in done.out
+    assert "fails latency_ms.p50<=0.001" in done.out
+
+
 def test_a_budget_says_how_its_target_is_tried(blocktool, net, project: Project):
     project.write(
         "pyproject.toml",

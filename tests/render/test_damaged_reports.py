@@ -68,6 +68,13 @@ def test_reports_that_contradict_themselves():
     )
     line = {"ops": [0, 1], "modules": ["", ""], "categories": {"inputs": [1]}, "phases": {}}
     assert "lists of different lengths" in refused(_changed(summary, timeline=line))
+    nothing: dict[str, Any] = {"ops": [], "modules": [], "categories": {"inputs": []}, "phases": {}}
+    assert "timeline is empty" in refused(_changed(summary, timeline=nothing))
+    tied = {"shape": [3], "dtype": "float32", "modules": [summary["modules"][-1]["path"], ""]}
+    assert read_any(_changed(summary, shared=[tied])).shared
+    tied["modules"][0] = "no.such"
+    message = "shared names a module that is not there"
+    assert message in refused(_changed(summary, shared=[tied]))
     profile = json.loads(to_json(by_module()))
     profile["cases"][0]["latency_ms"]["high"] = 1e300
     assert "cases[0].latency_ms is no time" in refused(json.dumps(profile))

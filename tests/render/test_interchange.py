@@ -83,7 +83,15 @@ def test_a_summary_for_bencher() -> None:
             "predicted-peak-memory": {"value": 3_000_000},
         }
     }
-    assert [*bencher(troubled())] == ["odd|names.py:`Net`, 1x3x32x32, training with sgd"]
+    assert [*bencher(troubled())] == [
+        "odd|names.py:`Net`, 1x3x32x32, training with sgd, attention as on cuda"
+    ]
+
+
+def test_the_attention_that_figures_depend_on_is_in_the_name() -> None:
+    assert [*bencher(replace(backbone(), attention="cuda"))] == [
+        "net.py:Net, 1x3x32x32, forward, attention as on cuda"
+    ]
 
 
 def test_a_profile_for_bencher_in_its_units() -> None:
