@@ -172,13 +172,26 @@ class Written(nn.Module):
         return self.c(torch.cat([y[:, 1:], self.b(x)], 1))
 
 
+class Templates(nn.Module):
+    """Tensors made after another's shape, which is all that is read of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = conv(), conv(), conv()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        z = torch.zeros_like(x) + self.b(y.new_zeros(2, 4, 8, 8) + x)
+        return self.c(z * torch.ones_like(y).tril()) + y
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "unet": (UNet, (1, 3, 32, 32)),
     **{
         each.__name__.lower(): (each, (2, 4, 8, 8))
         for each in (
             *(InplaceBeforeSkip, InplaceAdd, Shuffle, Twice, Branches, Functional, Nothing),
-            *(IdentityShortcut, PartsAlike, Views, Written),
+            *(IdentityShortcut, PartsAlike, Views, Written, Templates),
         )
     },
 }

@@ -36,6 +36,9 @@ def edges_by_fx(module: nn.Module) -> tuple[Edges, Counter[str]]:
     found: Edges = set()
     for node in graph.nodes:
         inputs = node.all_input_nodes
+        called = node.target if isinstance(node.target, str) else node.target.__name__
+        if (node.op.startswith("call_") and called.startswith("new_")) or called.endswith("_like"):
+            inputs = []  # the shape alone
         if node.target in ("reshape_as", "view_as", "expand_as", "type_as"):
             inputs = inputs[:1]  # of the other only the shape is taken
         read = {name for each in inputs for name in sources[each]}

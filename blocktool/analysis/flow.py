@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from blocktool.analysis.counts import Count
@@ -24,6 +24,8 @@ def flow(
     expand: bool = False,
     sizes: Mapping[str, int] | None = None,
     conditions: tuple[str, ...] = (),
+    names: Sequence[str] = (),
+    same: Mapping[str, str] | None = None,
 ) -> Diagram:
     """The data flow of the forward in ``trace``: module calls, and the operations between them.
 
@@ -34,15 +36,18 @@ def flow(
         expand: draws equal modules in a row one by one.
         sizes: of the symbols of a trace of counts: those at which costs are given.
         conditions: what must hold of the symbols.
+        names: of the tensors that are given by position, where there are several inputs; they are
+            numbered without.
+        same: of the paths at which one module is registered more than once, the first of them.
     """
     calls = Calls(trace)
     costs = Costs(trace, calls, lambda value: _number(value, sizes or {}))
     if depth is not None:
-        found = Drawing(trace, calls, costs, depth, expand)
+        found = Drawing(trace, calls, costs, depth, expand, names)
     else:
-        found = Drawing(trace, calls, costs, 1, expand)
+        found = Drawing(trace, calls, costs, 1, expand, names)
         for deeper in range(2, calls.levels + 1):
-            drawing = Drawing(trace, calls, costs, deeper, expand)
+            drawing = Drawing(trace, calls, costs, deeper, expand, names)
             if len(drawing.pieces) > READABLE:
                 break
             found = drawing
@@ -62,7 +67,7 @@ def flow(
         nodes=nodes,
         groups=tuple(found.groups()),
         edges=tuple(found.edges(nodes)),
-        notes=(*trace.notes, *found.notes()),
+        notes=(*trace.notes, *found.notes(same or {})),
     )
 
 

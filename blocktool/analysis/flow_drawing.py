@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from blocktool.analysis.counts import Count
@@ -33,15 +33,24 @@ class Drawing:
     """The pieces and groups of a trace at one depth."""
 
     def __init__(
-        self, trace: OpTrace, calls: Calls, costs: Costs, depth: int, expand: bool
+        self,
+        trace: OpTrace,
+        calls: Calls,
+        costs: Costs,
+        depth: int,
+        expand: bool,
+        names: Sequence[str] = (),
     ) -> None:
         self.depth = depth
         self._trace = trace
         self._calls = calls
         self._costs = costs
-        walker = Walker(calls, depth)
+        walker = Walker(calls, depth, names)
         reached = live(walker.pieces)
         self._unread = [p for p in walker.pieces if p.kind == "module" and p.index not in reached]
+        self._shown = {
+            self._path(p) for p in walker.pieces if p.kind == "module" and p.index in reached
+        }
         self.pieces = joined({p.index: p for p in walker.pieces if p.index in reached})
         self._uses = _uses(trace)
         self._types = {module.path: module for module in trace.modules}
@@ -110,7 +119,8 @@ class Drawing:
 
     def _detail(self, piece: Piece) -> str:
         if piece.kind == "operation":
-            return "with a parameter" if piece.state else ""
+            named = " and ".join(f"a {word}" for word in sorted(piece.state, reverse=True))
+            return f"with {named}" if named else ""
         module = self._types.get(self._path(piece)) if piece.kind == "module" else None
         return essential(module.detail) if module else ""
 
@@ -152,13 +162,19 @@ class Drawing:
                     skip=any(mask >> order[reader] & 1 for mask in others),
                 )
 
-    def notes(self) -> Iterator[str]:
-        """What is not drawn."""
-        if self._unread:
-            paths = dict.fromkeys(self._path(piece) or "(itself)" for piece in self._unread)
-            yield _left_out(list(paths), "whose result nobody reads", "whose results nobody reads")
-        called = {above for call in self._trace.calls for above in ancestors(call.path)}
-        never = [module.path for module in self._trace.modules if module.path not in called]
+    def notes(self, same: Mapping[str, str]) -> Iterator[str]:
+        """What is not drawn; ``same`` has for a module of several paths the first of them."""
+        unread = Counter(self._path(piece) or "(itself)" for piece in self._unread)
+        shown = {path for path in unread if path in self._shown}
+        if whole := [path for path in unread if path not in shown]:
+            yield _left_out(whole, "whose result nobody reads", "whose results nobody reads")
+        if shown:
+            yield _unread_calls({path: unread[path] for path in unread if path in shown})
+        called = {
+            same.get(above, above) for call in self._trace.calls for above in ancestors(call.path)
+        }
+        modules = [module.path for module in self._trace.modules]
+        never = [path for path in modules if same.get(path, path) not in called]
         # Of a tree that is never called its root says it.
         known = set(never)
         never = [path for path in never if path.rpartition(".")[0] not in known]
@@ -168,8 +184,19 @@ class Drawing:
 
 def _left_out(paths: list[str], one: str, several: str) -> str:
     what = f"1 module {one}" if len(paths) == 1 else f"{len(paths)} modules {several}"
-    shown = ", ".join(paths[:_NAMED]) + (", ..." if len(paths) > _NAMED else "")
-    return f"not drawn: {what}: {shown}"
+    return f"not drawn: {what}: {_listed(paths)}"
+
+
+def _unread_calls(calls: dict[str, int]) -> str:
+    """Of modules of which other calls are drawn."""
+    number = sum(calls.values())
+    if number == 1:
+        return f"not drawn: 1 call of {_listed(list(calls))}, whose result nobody reads"
+    return f"not drawn: {number} calls of {_listed(list(calls))}, whose results nobody reads"
+
+
+def _listed(paths: list[str]) -> str:
+    return ", ".join(paths[:_NAMED]) + (", ..." if len(paths) > _NAMED else "")
 
 
 def _uses(trace: OpTrace) -> dict[int, tuple[int, int]]:

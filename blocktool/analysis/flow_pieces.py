@@ -28,8 +28,8 @@ class Piece:
     dtype: str = ""
     name: str = ""
     reads: dict[int, dict[RawShape, None]] = field(default_factory=dict)
-    state: bool = False
-    """Whether an operation reads a parameter or a buffer, too."""
+    state: frozenset[str] = frozenset()
+    """What an operation reads besides: "parameter", "buffer"."""
 
 
 def live(pieces: list[Piece]) -> set[int]:

@@ -6,10 +6,11 @@ it, so they need no node, and what is changed in place is from then on the chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from blocktool.analysis.flow_pieces import Piece, RawShape
+from blocktool.analysis.flow_reads import read_by, unique, written_by
 from blocktool.results.diagram import NodeKind
 from blocktool.results.trace import ModuleCall, OpRecord, OpTrace, TensorRef
 
@@ -18,8 +19,7 @@ _SILENT = frozenset(
     "detach view_copy permute_copy expand_copy alias_copy _lazy_clone".split()
 )
 """Operations that give their input again, in another layout, dtype or place."""
-_REPLACING = frozenset(("copy_", "zero_", "fill_"))
-"""Operations that take no notice of what they write over."""
+_STATE = {"parameters": "parameter", "buffers": "buffer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +87,29 @@ class Walker:
     """One walk through a trace in which calls less than ``depth`` levels below the root are opened:
     ``pieces`` are what is found."""
 
-    def __init__(self, calls: Calls, depth: int) -> None:
+    def __init__(self, calls: Calls, depth: int, names: Sequence[str] = ()) -> None:
         self.pieces: list[Piece] = []
+        self._names = names
         self._calls = calls
         self._depth = depth
         self._trace = calls.trace
         self._now: dict[int, _Version] = {}
         self._state = {
-            life.index
+            life.index: _STATE[life.category]
             for life in self._trace.storages
-            if life.category in ("parameters", "buffers") and life.born < 0
+            if life.category in _STATE and life.born < 0
         }
         if self._trace.calls:
             self._walk()
 
     def _walk(self) -> None:
         root = self._trace.calls[0]
-        for spec, storage in zip(root.inputs, root.input_storages, strict=True):
+        names = _input_names([spec.name for spec in root.inputs], self._names)
+        for spec, storage, name in zip(root.inputs, root.input_storages, names, strict=True):
             piece = self._piece("input", -1, shapes=(spec.shape,), dtype=spec.dtype)
-            piece.name = spec.name or ""
+            piece.name = name
             self._now[storage] = _Version((piece.index,))
-            self._state.discard(storage)
+            self._state.pop(storage, None)
         self._call(root, -1)
         for spec, storage in zip(root.outputs, root.output_storages, strict=True):
             piece = self._piece("output", -1, shapes=(spec.shape,), dtype=spec.dtype)
@@ -144,11 +146,11 @@ class Walker:
         mine = _Version((piece.index,))
         written: set[int] = set()
         for op in self._calls.all_ops(call):
-            for ref in op.inputs:
+            for ref in read_by(op, self._trace.storages):
                 # Arguments are read as a whole; what else is read comes from attributes.
                 if not any(ref.storage in known for known in (given, written, self._state)):
                     self._read(piece, ref.storage, ref.shape)
-            for storage in _written(op):
+            for storage in written_by(op):
                 written.add(storage)
                 self._now[storage] = mine
         for spec, storage in zip(call.outputs, call.output_storages, strict=True):
@@ -161,54 +163,47 @@ class Walker:
                 self._now[storage] = _Version(mine.makers, shapes)
 
     def _operation(self, op: OpRecord, owner: int) -> None:
-        inputs = op.inputs[1:] if self._overwrites(op) else op.inputs
-        seen = _unique(m for ref in inputs for m in self._makers(ref))
-        written = _written(op)
-        if not self._is_shown(op, seen):
+        inputs = read_by(op, self._trace.storages)
+        seen = unique(m for ref in inputs for m in self._makers(ref))
+        written = written_by(op)
+        if not self._is_shown(op, inputs, seen):
             for storage in written:
                 self._now[storage] = _Version(seen)
             return
         piece = self._piece("operation", owner, call=owner, ops=[op])
         piece.shapes = tuple(ref.shape for ref in (op.outputs or op.inputs)[:1])
         piece.dtype = next((ref.dtype for ref in op.outputs), "")
-        piece.state = any(ref.storage in self._state for ref in op.inputs)
+        piece.state = frozenset(
+            self._state[ref.storage] for ref in inputs if ref.storage in self._state
+        )
         for ref in inputs:
             self._read(piece, ref.storage, ref.shape)
         for storage in written:
             self._now[storage] = _Version((piece.index,))
 
-    def _overwrites(self, op: OpRecord) -> bool:
-        """Whether nothing is left of what the storage held that is written to."""
-        if op.op.rpartition(".")[2] not in _REPLACING or not op.inputs:
-            return False
-        storage = op.inputs[0].storage
-        return storage >= 0 and op.written_bytes == self._trace.storages[storage].nbytes
-
     def _makers(self, ref: TensorRef) -> tuple[int, ...]:
         return self._now.get(ref.storage, _NOBODY).seen_as(ref.shape)
 
-    def _is_shown(self, op: OpRecord, makers: tuple[int, ...]) -> bool:
+    def _is_shown(
+        self, op: OpRecord, inputs: tuple[TensorRef, ...], makers: tuple[int, ...]
+    ) -> bool:
         """Views and copies are not; nor what does not depend on any input (a mask, a table of
         positions), unless it is drawn at random."""
         stem = op.op.rpartition(".")[2]
         if not makers:
-            return op.kind == "random" and not op.inputs
+            return op.kind == "random" and not inputs
         if stem == "copy_":
             return len(makers) > 1
         return op.kind not in ("view", "bookkeeping", "creation") and stem not in _SILENT
 
 
-def _written(op: OpRecord) -> tuple[int, ...]:
-    """The storages that have another content after an operation than before."""
-    taken = {ref.storage for ref in op.inputs}
-    given = _unique(ref.storage for ref in op.outputs)
-    if op.kind in ("view", "bookkeeping"):
-        return tuple(storage for storage in given if storage not in taken)
-    in_place = op.op.endswith("_") or op.overload.endswith("out")
-    if in_place and not given:
-        return _unique(ref.storage for ref in op.inputs)
-    return given if in_place else tuple(s for s in given if s not in taken)
-
-
-def _unique(items: Iterable[int]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(items))
+def _input_names(given: Sequence[str | None], names: Sequence[str]) -> list[str]:
+    """Of each input: its keyword, else the forward's word for it, else its number; "" of an only
+    one, which needs no name."""
+    if len(given) == 1:
+        return [given[0] or ""]
+    unnamed = sum(name is None for name in given)
+    words = iter(names if len(names) == unnamed else ())
+    return [
+        name or next(words, "") or f"input {number}" for number, name in enumerate(given, start=1)
+    ]

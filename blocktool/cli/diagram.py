@@ -12,6 +12,7 @@ from blocktool.cli.errors import note, warn
 from blocktool.cli.options import at_least, chosen, color_choice
 from blocktool.cli.startup import imports_uncollected
 from blocktool.cli.streams import undisturbed
+from blocktool.cli.summarizing import attention_of, resolved
 from blocktool.cli.terminal import choose_color, fitted
 from blocktool.errors import OutputError, UsageError
 from blocktool.render.diagram_view import COST_KEYS, DIRECTIONS, DiagramView
@@ -59,7 +60,7 @@ def diagram(
     at_least("--depth", depth, 0)
     at_least("--batch", batch, 1)
     how = chosen("--mode", mode, own.MODES)
-    kernels = _attention(attention, device)
+    kernels = attention_of(attention, device)
     kind = choose_format("diagram", format, output)
     place = destination(output, force=force)
     if kind == "png":
@@ -90,18 +91,10 @@ def diagram(
         note(f"traced on {result.traced_on}, {len(result.nodes)} nodes in {seconds:.2f} s")
     content = renderer("diagram", kind)(result, fitted(view, to_file=place.path is not None))
     place.write(content)
-    if quiet:
-        return
-    _remark(result, kind, content)
-    if place.path is not None:
-        note(f"wrote {place.path}")
-
-
-def _attention(asked: str | None, device: str | None) -> str:
-    """Whose attention kernels: those asked for, else those of the device."""
-    if asked is not None:
-        return chosen("--attention", asked, own.ATTENTION)
-    return "cuda" if (device or "").startswith("cuda") else "cpu"
+    if not quiet:
+        _remark(result, kind, content)
+        if place.path is not None:
+            note(f"wrote {place.path}")
 
 
 def _check_png(*, to_terminal: bool) -> None:
@@ -128,33 +121,25 @@ def _traced(
     depth: int | None,
     expand: bool,
 ) -> Diagram:
-    """Resolve, trace, draw. The inputs are read before torch is, so that a slip costs no
-    second."""
-    from blocktool.targets.inputs import parse_inputs, with_batch
-
-    inputs = tuple(parse_inputs(shapes)) or None
-
-    from blocktool.targets.resolve import resolve
-
+    """Resolve, trace, draw."""
+    target, inputs = resolved(name, arguments, shapes, batch)
     with imports_uncollected():
-        target = resolve(name, arguments)
         from blocktool.analysis.flow import flow
         from blocktool.trace.identities import told_apart
         from blocktool.trace.target import trace_target
 
-    inputs = inputs or target.inputs
-    if inputs is not None and batch is not None:
-        inputs = with_batch(inputs, batch)
-    trace = trace_target(
-        told_apart(target),
-        inputs,
-        mode=mode,
-        device=device,
-        dtype=dtype,
-        attention=attention,
-        select=select,
-    )
-    return flow(trace, depth, expand=expand)
+    with told_apart(target) as (hooked, noted):
+        trace = trace_target(
+            hooked,
+            inputs,
+            mode=mode,
+            device=device,
+            dtype=dtype,
+            attention=attention,
+            select=select,
+        )
+    names, same = noted.input_names(select), noted.same_below(select)
+    return flow(trace, depth, expand=expand, names=names, same=same)
 
 
 def _with_symbols(
@@ -185,7 +170,7 @@ def _with_symbols(
         )
     with user_code_running():
         question = request.question({})
-        with identities_told_apart(question.module):
+        with identities_told_apart(question.module) as noted:
             derived = derive(question, compare=0)
     return flow(
         derived.trace,
@@ -193,6 +178,8 @@ def _with_symbols(
         expand=expand,
         sizes=derived.question.hints,
         conditions=other_conditions(derived),
+        names=noted.input_names(),
+        same=noted.same,
     )
 
 

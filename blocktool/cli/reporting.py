@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ from blocktool.cli import options
 from blocktool.cli.errors import note
 from blocktool.cli.options import SHOWN, at_least, chosen, color_choice, option
 from blocktool.cli.terminal import choose_color, fitted
-from blocktool.errors import UsageError
+from blocktool.errors import OutputError, UsageError
 from blocktool.render.view import SORT_KEYS, TIME_KEYS, View
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def report(
         raise UsageError(f"several reports go on one page, but not into {name}", hint="-f html")
     if name == PAGE and output is None:
         output = _page_name(reports)
+    _refuse_input(output, reports)
     place = destination(output, force=force)
     view = fitted(_view(kinds, depth, sort, expand, ops), to_file=place.path is not None)
     if len(found) > 1:
@@ -118,6 +120,20 @@ def report(
     place.write(text)
     if place.path is not None and not quiet:
         note(f"wrote {place.path}")
+
+
+def _refuse_input(output: str | None, reports: Sequence[str]) -> None:
+    """A report is not written over, also not with --force."""
+    for name in reports:
+        if output in (None, "-") or name == "-":
+            continue
+        assert output is not None
+        known = os.path.exists(output)  # load_report has read the other
+        if known and os.path.samefile(output, name):
+            raise OutputError(
+                f"{output} is the report itself, and would be written over",
+                hint="name another file with -o",
+            )
 
 
 def _page_name(reports: Sequence[str]) -> str:

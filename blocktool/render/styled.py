@@ -18,10 +18,15 @@ from rich.cells import cell_len, set_cell_size
 Span = tuple[str, str]
 Line = Sequence[Span]
 
-# What a name must not smuggle onto a terminal: C0, DEL and C1 control characters; nor into a file:
-# lone surrogates, which stand for bytes of a file name that are no text.
+# What turns the direction of the text behind it (https://www.unicode.org/reports/tr9): marks,
+# embeddings and overrides, isolates.
+_TURNS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+# What a name must not smuggle onto a terminal: C0, DEL and C1 control characters, and what shows it
+# in another order than it has; nor into a file: lone surrogates, which stand for bytes of a file
+# name that are no text.
 _CONTROLS = dict.fromkeys(
-    (*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)), "\N{REPLACEMENT CHARACTER}"
+    (*range(0x20), *range(0x7F, 0xA0), *_TURNS, *range(0xD800, 0xE000)),
+    "\N{REPLACEMENT CHARACTER}",
 )
 _FILLER = "\ue000"  # of the private use area
 _ASCII_CONTROLS: dict[int, str] = {

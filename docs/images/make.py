@@ -17,14 +17,19 @@ from blocktool.render.diagram_view import DiagramView
 from blocktool.targets.catalog import CATALOG
 from blocktool.trace.derive import derive
 from blocktool.trace.derive_target import Request
+from blocktool.trace.identities import identities_told_apart
 
 FOLDER = Path(__file__).parent / "blocks"
 
 
 def picture(name: str) -> str:
     """The block of this name with its default arguments, as SVG."""
-    derived = derive(Request(name).question({}), compare=0)
-    return render(flow(derived.trace, sizes=derived.question.hints), DiagramView(cost="none"))
+    question = Request(name).question({})
+    with identities_told_apart(question.module) as noted:
+        derived = derive(question, compare=0)
+    sizes, names = derived.question.hints, noted.input_names()
+    drawn = flow(derived.trace, sizes=sizes, names=names, same=noted.same)
+    return render(drawn, DiagramView(cost="none"))
 
 
 if __name__ == "__main__":

@@ -97,9 +97,46 @@ def from_dict(net: Net, x: Tensor) -> Any:
     return net.b(given["more"][0]), given["more"][1]["deep"], net.c(given["same"])
 
 
+def filled(net: Net, x: Tensor) -> Tensor:
+    y = net.a(x)
+    total = y.new_zeros(2, 4, 8, 8)
+    total += net.b(x)
+    return total
+
+
+def into_an_operand(net: Net, x: Tensor) -> Tensor:
+    y = net.a(x)
+    torch.mul(net.b(x), 2, out=y)
+    return net.c(y)
+
+
+def into_half_an_operand(net: Net, x: Tensor) -> Tensor:
+    y = net.a(x)
+    torch.mul(net.b(x)[:, :2], 2, out=y[:, :2])
+    return net.c(y)
+
+
 @pytest.mark.parametrize(
     ("forward", "modules", "expected"),
     [
+        (
+            lambda net, x: torch.zeros_like(x) + net.a(net.b(x)),
+            {},
+            "input-b b-a a-add add-output",
+        ),
+        (filled, {}, "input-b b-add add-output"),
+        (
+            lambda net, x: net.b(x) * torch.ones_like(net.a(x)).tril(),
+            {},
+            "input-b b-mul mul-output",
+        ),
+        (
+            lambda net, x: net.a(x) + torch.rand_like(x),
+            {},
+            "input-a a-add rand like-add add-output",
+        ),
+        (into_an_operand, {}, "input-b b-mul mul-c c-output"),
+        (into_half_an_operand, {}, "input-a input-b a-mul b-mul mul-c c-output"),
         (lambda net, x: net.a(x) + x, {}, "input-a input-add a-add add-output"),
         (lambda net, x: net.a(x.detach()).detach(), {}, "input-a a-output"),
         (lambda net, x: x, {}, "input-output"),
@@ -151,6 +188,62 @@ def test_what_nobody_reads_is_not_drawn_but_told() -> None:
         "not drawn: 1 module whose result nobody reads: b",
         "not drawn: 1 module that is never called: c",
     )
+
+
+def test_of_a_module_that_is_drawn_a_call_is_left_out() -> None:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        net.a(net.c(net.b(x)))
+        net.a(x)
+        return net.a(net.c(x))
+
+    assert drawn(forward).notes == (
+        "not drawn: 1 module whose result nobody reads: b",
+        "not drawn: 3 calls of c, a, whose results nobody reads",
+    )
+
+    def once(net: Net, x: Tensor) -> Tensor:
+        net.a(x)
+        return net.c(net.b(net.a(x)))
+
+    assert drawn(once).notes == ("not drawn: 1 call of a, whose result nobody reads",)
+
+
+def test_what_is_registered_twice_is_called_if_one_is() -> None:
+    net = Net(lambda net, x: net.c(net.b(net.a(x))))
+    net.again = nn.Sequential(net.a)
+    run = trace(net, (2, 4, 8, 8))
+    assert flow(run, 9).notes == ("not drawn: 1 module that is never called: again",)
+    net.again = net.a
+    run = trace(net, (2, 4, 8, 8))
+    assert flow(run, 9, same={"again": "a"}).notes == ()
+
+
+def test_several_inputs_have_names() -> None:
+    class Both(nn.Module):
+        def forward(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+            return x * y + z
+
+    run = trace(Both(), {"x": (2, 3), "y": (2, 3), "z": (2, 3)})
+    assert [node.name for node in flow(run).nodes[:3]] == ["x", "y", "z"]
+    run = trace(Both(), [(2, 3)] * 3)
+    assert [node.name for node in flow(run).nodes[:3]] == ["input 1", "input 2", "input 3"]
+    named = flow(run, names=("left", "right", "top"))
+    assert [node.name for node in named.nodes[:3]] == ["left", "right", "top"]
+    # Names that are not those of these inputs help nobody.
+    assert flow(run, names=("left",)).nodes[0].name == "input 1"
+
+
+def test_an_operation_tells_parameters_from_buffers() -> None:
+    def details(forward: Forward) -> list[str]:
+        net = Net(forward)
+        net.register_buffer("kept_apart", torch.ones(1, 4, 1, 1))
+        nodes = flow(trace(net, (2, 4, 8, 8))).nodes
+        return [node.detail for node in nodes if node.kind == "operation"]
+
+    assert details(lambda net, x: x * net.kept_apart) == ["with a buffer"]
+    assert details(lambda net, x: x * net.p) == ["with a parameter"]
+    both = details(lambda net, x: x * net.p + net.kept_apart)
+    assert both == ["with a parameter and a buffer"]
 
 
 def test_a_result_without_tensors_leaves_everything_drawn() -> None:

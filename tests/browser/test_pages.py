@@ -42,6 +42,19 @@ def test_a_page_loads_alone_draws_its_charts_and_fits_a_telephone(show: Show, na
     assert page.ask("document.documentElement.scrollWidth") <= 360
 
 
+def test_a_wide_table_scrolls_in_its_box_beside_its_names(show: Show):
+    page = show(profiles.variants(), width=1100)
+    box = "document.querySelector('.scroll[aria-label*=cases]')"
+    edges = f"{box}.querySelector('tbody th').getBoundingClientRect().left"
+    assert page.ask(f"{box}.scrollWidth > {box}.clientWidth")
+    assert page.ask("document.documentElement.scrollWidth <= innerWidth")
+    before = page.ask(edges)
+    page.driver.execute_script(f"{box}.scrollLeft = 9999")
+    last = f"{box}.querySelector('tbody tr').lastElementChild.getBoundingClientRect().right"
+    assert page.ask(f"{last} <= {box}.getBoundingClientRect().right + 1")
+    assert page.ask(edges) == before
+
+
 def test_the_policy_forbids_the_network(show: Show):
     page = show(profiles.small())
     asked = "fetch('https://example.com/').then(() => 'got it', (error) => error.name)"

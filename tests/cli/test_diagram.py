@@ -192,6 +192,45 @@ def test_modules_that_do_nothing_stand_where_they_are_read(blocktool, project, o
     assert moved["shortcut"] == 0
 
 
+TWICE = """
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(3, 3)
+            self.b = self.a
+
+        def forward(self, query, key):
+            return self.a(query) * key
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = Net()
+
+        def forward(self, left, right):
+            return self.net(right, left)
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        (("Net", "-i", "2x3", "-i", "2x3"), ["query", "key"]),
+        (("Net", "-i", "2x3", "-i", "key=2x3"), ["query", "key"]),
+        (("Net", "-i", "Bx3", "-i", "Bx3", "--symbolic"), ["query", "key"]),
+        (("Outer", "-i", "2x3", "-i", "2x3"), ["left", "right"]),
+        (("Outer", "-i", "2x3", "-i", "2x3", "--select", "net"), ["query", "key"]),
+    ],
+)
+def test_inputs_are_called_what_the_forward_calls_them(blocktool, project, target, names):
+    project.write("twice.py", TWICE)
+    done = blocktool("diagram", f"twice.py:{target[0]}", *target[1:], "-f", "json")
+    assert [n.name for n in read(done.out, Diagram).nodes if n.kind == "input"] == names
+    assert "never called" not in done.err  # b is a
+
+
 def _make() -> Any:
     path = ROOT / "docs" / "images" / "make.py"
     spec = importlib.util.spec_from_file_location("make_pictures", path)

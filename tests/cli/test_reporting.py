@@ -96,6 +96,27 @@ def test_an_existing_page_is_replaced_only_with_force(blocktool, project: Projec
     assert Path("a.html").read_text(encoding="utf-8") != "mine"
 
 
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [("a.html", None), ("a.json", "a.json"), ("a.json", "./b/../a.json"), ("a.html", "link.html")],
+)
+def test_a_report_is_never_written_over(blocktool, project: Project, name: str, output: str | None):
+    made = to_json(summaries.backbone())
+    project.write(name, made)
+    project.write("other.json", made)
+    Path("b").mkdir()
+    Path("link.html").symlink_to(name)
+    chosen = () if output is None else ("-o", output)
+    for reports in ((name,), ("other.json", name)) if output else ((name,),):
+        done = blocktool("report", *reports, *chosen, "-f", "html", "--force")
+        assert done.code == 2
+        assert done.err == (
+            f"error: {output or name} is the report itself, and would be written over\n"
+            "  hint: name another file with -o\n"
+        )
+    assert Path(name).read_text(encoding="utf-8") == made
+
+
 def test_several_reports_go_on_one_page(blocktool, project: Project):
     project.write("a.json", to_json(summaries.backbone()))
     project.write("b.json", to_json(profiles.single()))

@@ -28,6 +28,7 @@ HOSTILE = (
     "end",
     "na\x1b[31mme\n\x00",
     "图层",
+    "a\u202etxt.exe\u2066b\u200f",
     "&amp;",
 )
 """What modules might be called; a dot is left out of none."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from unicodedata import bidirectional
+
 import pytest
 
 from blocktool.render.columns import Cell, Column, layout
@@ -14,6 +16,8 @@ from blocktool.render.styled import (
     width_of,
     wrap,
 )
+
+TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def test_what_is_too_long_loses_its_middle():
@@ -33,6 +37,16 @@ def test_wide_characters_take_two_columns():
 def test_control_characters_never_reach_the_terminal():
     assert clean("a\x1b[31mb\nc\x9bd") == "a�[31mb�c�d"
     assert clean("é\x07", unicode=False) == "??"
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [c for c in map(chr, range(0x10000)) if bidirectional(c) in TURNS or c in "\u200e\u200f\u061c"],
+    ids=lambda turn: f"U+{ord(turn):04X}",
+)
+def test_what_shows_text_in_another_order_is_replaced(turn: str) -> None:
+    assert clean(f"a{turn}b") == "a\N{REPLACEMENT CHARACTER}b"
+    assert clean(f"a{turn}b", unicode=False) == "a?b"
 
 
 @pytest.mark.parametrize(

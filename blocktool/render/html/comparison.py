@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from blocktool.render import comparison_figures as figures
 from blocktool.render import comparison_headline as headlines
 from blocktool.render import comparison_words as words
-from blocktool.render.html.comparison_charts import effects_chart, exact_chart, measured_chart
+from blocktool.render.comparison_folded import Row
+from blocktool.render.comparison_folded import rows as folded
+from blocktool.render.html.comparison_charts import exact_chart, measured_chart
+from blocktool.render.html.comparison_effects import effects_chart
 from blocktool.render.html.comparison_gate import findings, rules
 from blocktool.render.html.pieces import (
     Block,
@@ -25,7 +28,7 @@ from blocktool.render.html.pieces import (
 from blocktool.render.html.words import versions
 from blocktool.render.shell import command
 from blocktool.render.view import View
-from blocktool.results.comparison import CaseChange, Comparison, MetricChange, ModuleChange
+from blocktool.results.comparison import CaseChange, Comparison, MetricChange
 
 _TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "neutral": ""}
 _FIRST = ("params", "macs", "elementwise_flops", "activation_bytes", "total_ms")
@@ -47,7 +50,7 @@ def page(comparison: Comparison, view: View) -> Page:
             ("failing", "What fails now", [_failing(failing)]),
             ("totals", "Figures of the whole", _totals(comparison)),
             ("measured", "Measured changes", [measured_chart(comparison)]),
-            ("modules", "Modules by effect", [effects_chart(comparison), _modules(comparison)]),
+            ("modules", "Modules by effect", _by_module(comparison, view)),
             ("cases", "Other outcomes", [_cases(others)]),
             ("made", "Where the reports were made", [_mismatches(comparison)]),
         ),
@@ -96,22 +99,24 @@ def _totals(comparison: Comparison) -> list[Block | None]:
     if not comparison.totals:
         return []
     several = any(change.case for change in comparison.totals)
+    # Of exact figures the change says all.
+    judged = any(each.lane == "measured" or each.reason for each in comparison.totals)
     rows = tuple(
         (
             Cell(figures.name(change.metric)),
             *((Cell(change.case or ""),) if several else ()),
-            *_figures(change, comparison.threshold),
+            *_figures(change, comparison.threshold, judged=judged),
         )
         for change in comparison.totals
     )
     columns = [Column("Figure"), *((Column("Case"),) if several else ())]
     columns += [Column("Before", right=True), Column("After", right=True)]
-    columns += [Column("Change", right=True), Column("Verdict")]
+    columns += [Column("Change", right=True), *((Column("Verdict"),) if judged else ())]
     table = Table("Every figure of the whole", tuple(columns), rows, filtered_by="figures")
     return [exact_chart(comparison), table]
 
 
-def _figures(change: MetricChange, threshold: float) -> tuple[Cell, ...]:
+def _figures(change: MetricChange, threshold: float, *, judged: bool) -> tuple[Cell, ...]:
     before, after = figures.before_and_after(change)
     told = figures.verdict(change, threshold)
     if change.reason and change.verdict != "same":
@@ -122,29 +127,33 @@ def _figures(change: MetricChange, threshold: float) -> tuple[Cell, ...]:
     return (
         Cell(before, _number(change.old)),
         Cell(after, _number(change.new)),
-        Cell(figures.change_text(change), change.change, tone),
-        Cell(told, tone=tone),
-    )
+        Cell((figures.change_text if judged else figures.change_or_verdict)(change),
+             change.change, tone),
+        *((Cell(told, tone=tone),) if judged else ()),
+    )  # fmt: skip
 
 
 def _number(value: float | int | str | None) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def _modules(comparison: Comparison) -> Table | None:
+def _by_module(comparison: Comparison, view: View) -> list[Block | None]:
+    """Those that changed alike are one, as in the table of the command."""
     if not comparison.modules:
-        return None
-    rows = tuple(map(_module, comparison.modules))
+        return []
+    rows = tuple(map(_module, folded(comparison.modules, fold=not view.expand)))
     columns = (
         Column("Module"), Column("What"), Column("How"), Column("Figures"),
         Column("Effect", right=True),
     )  # fmt: skip
-    return Table("Modules that are not as they were", columns, rows, filtered_by="modules")
+    table = Table("Modules that are not as they were", columns, rows, filtered_by="modules")
+    return [effects_chart(comparison, expand=view.expand), table]
 
 
-def _module(change: ModuleChange) -> tuple[Cell, ...]:
+def _module(row: Row) -> tuple[Cell, ...]:
+    change = row.shown
     return (
-        Cell(words.where(change), code=True),
+        Cell(words.where_all(row.all), code=True),
         Cell(change.verdict),
         Cell("; ".join(words.what(change))),
         Cell("; ".join(_differences(change.metrics))),

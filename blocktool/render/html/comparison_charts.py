@@ -1,7 +1,8 @@
-"""The charts of a comparison: figures before and after, measured changes, effects of modules."""
+"""The charts of a comparison: figures before and after, and measured changes."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from blocktool.render.html.marks import (
     upright,
 )
 from blocktool.render.html.pieces import Chart
+from blocktool.render.styled import clean, wrap
 from blocktool.results.comparison import Comparison, MetricChange
 
 _MOST = 24
@@ -27,13 +29,18 @@ _LOOKS = {
     "neutral": ("neither", "var(--c7)", PATTERNS[2]),
 }
 """Words, colour and filling of a change by what it is worth."""
-_VERDICTS = {
-    "increased": ("higher", "var(--c2)", SYMBOLS[3]),
-    "decreased": ("lower", "var(--c3)", "triangle-down"),
+_MEASURED = {
+    "worse": ("for the worse", "var(--c2)", SYMBOLS[1]),
+    "better": ("for the better", "var(--c3)", SYMBOLS[5]),
+    "neutral": ("neither better nor worse", "var(--c4)", SYMBOLS[6]),
     "same": ("the same", "var(--c1)", SYMBOLS[0]),
     "inconclusive": ("inconclusive", "var(--c5)", SYMBOLS[2]),
     "not compared": ("not compared", "var(--c7)", SYMBOLS[4]),
 }
+"""Words, colour and sign of a measured change: by what it is worth, or by its verdict."""
+_ACROSS = 24
+_LINES = 3
+"""Letters of a line beside a chart, and lines: a narrow screen has no room for more."""
 
 
 def exact_chart(comparison: Comparison) -> Chart | None:
@@ -47,7 +54,7 @@ def exact_chart(comparison: Comparison) -> Chart | None:
     if not changes:
         return None
     shown = sorted(changes, key=lambda each: -abs(each.change or 0))[:_MOST]
-    names = [_name(each) for each in shown]
+    names, common = _names(shown)
     traces = []
     for tone, (told, color, pattern) in _LOOKS.items():
         some = [i for i, each in enumerate(shown) if figures.tone(each) == tone]
@@ -84,9 +91,10 @@ def exact_chart(comparison: Comparison) -> Chart | None:
     return Chart(
         "totals-chart",
         "Counted figures, after against before",
-        f"The largest changes: {told}.{f' {alike[:1].upper()}{alike[1:]}.' if alike else ''}",
+        f"The largest changes{common}: {told}."
+        f"{f' {alike[:1].upper()}{alike[1:]}.' if alike else ''}",
         {"data": traces, "layout": layout},
-        height=bars_height(len(shown)) + 40,
+        height=bars_height(len(shown), _each(names, 28)) + 40,
     )
 
 
@@ -95,9 +103,33 @@ def _sides(change: MetricChange) -> str:
     return f"{before} → {after}"
 
 
-def _name(change: MetricChange) -> str:
-    text = figures.name(change.metric)
-    return label(short(f"{text}, {change.case}" if change.case else text, 56))
+def _names(shown: Sequence[MetricChange]) -> tuple[list[str], str]:
+    """The figures with what tells their cases apart, in lines; and what all cases have in common,
+    in brackets."""
+    cases = [each.case for each in shown if each.case]
+    common, apart = words.cases_apart(cases) if cases else ("", {})
+    names: list[str] = []
+    seen: Counter[str] = Counter()
+    for each in shown:
+        text = figures.name(each.metric)
+        case = apart[each.case] if each.case else ""
+        name = _in_lines(text, case)
+        # Two that read alike when they are shortened would be one place on the axis.
+        seen[name] += 1
+        names.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
+    return names, f" ({common})" if common else ""
+
+
+def _in_lines(text: str, case: str) -> str:
+    lines = [*wrap(clean(text), _ACROSS), *(wrap(clean(case), _ACROSS) if case else ())]
+    if len(lines) > _LINES:
+        lines[_LINES - 1 :] = [" ".join(lines[_LINES - 1 :])]
+    return "<br>".join(label(short(line, _ACROSS + 4)) for line in lines)
+
+
+def _each(names: Sequence[str], least: int) -> int:
+    """Pixels for each bar, so that the lines beside it have room."""
+    return max(least, 16 * max(name.count("<br>") + 1 for name in names) + 6)
 
 
 def measured_chart(comparison: Comparison) -> Chart | None:
@@ -110,10 +142,10 @@ def measured_chart(comparison: Comparison) -> Chart | None:
     if not changes:
         return None
     shown = changes[:_MOST]
-    names = [_name(each) for each in shown]
+    names, common = _names(shown)
     traces = []
-    for verdict, (told, color, symbol) in _VERDICTS.items():
-        some = [(names[i], each) for i, each in enumerate(shown) if each.verdict == verdict]
+    for kind, (told, color, symbol) in _MEASURED.items():
+        some = [(names[i], each) for i, each in enumerate(shown) if _kind(each) == kind]
         if some:
             traces.append(_intervals(told, color, symbol, some, comparison.threshold))
     threshold = 100 * comparison.threshold
@@ -127,10 +159,15 @@ def measured_chart(comparison: Comparison) -> Chart | None:
     return Chart(
         "measured-chart",
         "Measured figures, after against before, with the intervals of the changes",
-        _told(shown, comparison.threshold, len(changes) - len(shown)),
+        _told(shown, comparison.threshold, len(changes) - len(shown), common),
         {"data": traces, "layout": layout},
-        height=bars_height(len(shown), 32) + 60,
+        height=bars_height(len(shown), _each(names, 32)) + 60,
     )
+
+
+def _kind(change: MetricChange) -> str:
+    """What its look goes by: a change of the time is worth the same, whichever way it is told."""
+    return figures.tone(change) if change.verdict in ("increased", "decreased") else change.verdict
 
 
 def _intervals(
@@ -153,7 +190,7 @@ def _intervals(
     }  # fmt: skip
 
 
-def _told(shown: Sequence[MetricChange], threshold: float, more: int) -> str:
+def _told(shown: Sequence[MetricChange], threshold: float, more: int, common: str) -> str:
     told = [
         f"{figures.name(each.metric)}{f' ({each.case})' if each.case else ''}: "
         f"{figures.verdict(each, threshold)}"
@@ -162,52 +199,7 @@ def _told(shown: Sequence[MetricChange], threshold: float, more: int) -> str:
     rest = f" The table of figures has {more} more." if more > 0 else ""
     return (
         f"The stripe is the threshold, ±{100 * threshold:g}%: a change counts where its whole "
-        f"interval lies outside zero and it is larger than that. {'; '.join(told)}.{rest}"
+        "interval lies outside the stripe; of targets that were measured side by side, where the "
+        f"interval leaves out zero and the change lies outside the stripe. Changes{common}: "
+        f"{'; '.join(told)}.{rest}"
     )
-
-
-def effects_chart(comparison: Comparison) -> Chart | None:
-    """The modules with the largest effects as bars; None for fewer than two with any."""
-    changes = [each for each in comparison.modules if each.effect > 0]
-    if len(changes) < 2:
-        return None
-    shown = sorted(changes, key=lambda each: -each.effect)[:_MOST]
-    names = [label(short(words.where(each), 48)) for each in shown]
-    looks = {
-        "added": ("var(--c1)", PATTERNS[0]), "removed": ("var(--c2)", PATTERNS[1]),
-        "changed": ("var(--c4)", PATTERNS[2]), "renamed": ("var(--c5)", PATTERNS[4]),
-        "follows": ("var(--c7)", PATTERNS[5]),
-    }  # fmt: skip
-    traces = []
-    for verdict, (color, pattern) in looks.items():
-        some = [i for i, each in enumerate(shown) if each.verdict == verdict]
-        if some:
-            traces.append(
-                {
-                    "type": "bar", "orientation": "h", "name": verdict,
-                    "y": [names[i] for i in some],
-                    "x": [100 * shown[i].effect for i in some],
-                    "marker": {"color": color,
-                               "pattern": {"shape": pattern, "fgcolor": "var(--paper)", "size": 7,
-                                           "fillmode": "overlay", "fgopacity": 0.35,
-                                           "solidity": 0.2}},
-                    "hovertemplate": f"%{{y}} ({verdict}): %{{x:.3g}}%<extra></extra>",
-                }
-            )  # fmt: skip
-    layout = {
-        "xaxis": axis("largest share of a total", ticksuffix="%", rangemode="tozero"),
-        "yaxis": {"autorange": "reversed", "automargin": True, "categoryorder": "array",
-                  "categoryarray": names},
-        "barmode": "overlay", "showlegend": True,
-    }  # fmt: skip
-    first = shown[0]
-    told = (
-        f"{words.where(first)} matters most: its change makes up {figures.share(first.effect)} of "
-        "a total."
-    )
-    if (more := len(changes) - len(shown)) > 0:
-        told += f" The table has {more} more."
-    return Chart(
-        "effects-chart", "What each module's change makes up", told,
-        {"data": traces, "layout": layout}, height=bars_height(len(shown), 24) + 40,
-    )  # fmt: skip

@@ -18,6 +18,8 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 
 _BYTES = ((1 << 50, "PiB"), (1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _SHORT = 40
+_FEW = 8
+_LEAST, _MOST = 1e-280, 1e280  # of a logarithmic axis, so that nothing on it is infinite
 
 
 def label(text: str) -> str:
@@ -55,6 +57,12 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     return {"title": {"text": title}, **more}
 
 
+def counting_axis(title: str, last: int, **more: Any) -> dict[str, Any]:
+    """An axis of whole numbers up to ``last``: between few of them plotly would mark halves."""
+    whole = {"dtick": 1} if last <= _FEW else {}
+    return axis(title, hoverformat=",d", tickformat=",d", **whole, **more)
+
+
 def spans_decades(values: Sequence[float]) -> bool:
     """Whether a logarithmic axis shows these values better."""
     return bool(values) and min(values) > 0 and max(values) >= 8 * min(values)
@@ -63,6 +71,7 @@ def spans_decades(values: Sequence[float]) -> bool:
 def log_axis(title: str, low: float, high: float) -> dict[str, Any]:
     """A logarithmic axis from ``low`` to ``high``, with figures at 1, 2 and 5, or where it spans
     many decades at powers of ten."""
+    low, high = (min(max(end, _LEAST), _MOST) for end in (low, high))
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     steps = (1, 2, 5) if last - first <= 4 else (1,)
     ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]

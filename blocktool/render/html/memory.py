@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from blocktool.render import units
-from blocktool.render.html.marks import COLORS, PATTERNS, axis, byte_scale, label, short, upright
+from blocktool.render.html.marks import (
+    COLORS,
+    PATTERNS,
+    axis,
+    byte_scale,
+    counting_axis,
+    label,
+    short,
+    upright,
+)
 from blocktool.render.html.pieces import Cell, Chart, Column, Figure, Table, Variant
 from blocktool.results.summary import LiveBytes, PeakMemory
 
@@ -113,7 +122,7 @@ def _stacked(line: LiveBytes, named: list[str]) -> Figure:
         }
     )  # fmt: skip
     layout: dict[str, Any] = {
-        "xaxis": axis("operation", hoverformat=",d", tickformat=",d"),
+        "xaxis": counting_axis("operation", line.ops[-1]),
         "yaxis": axis(unit, rangemode="tozero"),
         "hovermode": "x unified",
         "shapes": [upright(at) for at in line.phases.values() if at > 0],

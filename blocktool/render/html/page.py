@@ -7,6 +7,7 @@ from base64 import b64encode
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from math import isfinite
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -58,16 +59,17 @@ def in_script(value: Any) -> Markup:
 
 
 def _rounded(value: Any) -> Any:
-    """Floats to six digits, which is more than is seen: half of a page's figures would be tails."""
+    """Floats to six digits, which is more than is seen: half of a page's figures would be tails.
+    What is no number, as sums of absurd figures are, is not drawn."""
     if isinstance(value, float):
-        return float(f"{value:.6g}")
+        return float(f"{value:.6g}") if isfinite(value) else None
     if isinstance(value, dict):
         return {key: _rounded(each) for key, each in value.items()}
     return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _drawn(chart: Chart) -> dict[str, Any]:
-    variants = [{"told": each.told, "figure": each.figure} for each in chart.variants]
+    variants = [{"told": clean(each.told), "figure": each.figure} for each in chart.variants]
     return {"figure": chart.figure, "variants": variants, "height": chart.height}
 
 

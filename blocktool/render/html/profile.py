@@ -27,6 +27,7 @@ from blocktool.render.html.profile_modules import module_blocks
 from blocktool.render.html.profile_roofline import roofline_chart
 from blocktool.render.html.profile_samples import phases_chart, samples_chart
 from blocktool.render.html.profile_variants import variants_chart
+from blocktool.render.html.tree import MOST_ROWS
 from blocktool.render.html.words import versions
 from blocktool.render.profile_keys import keys_of, named, shared
 from blocktool.render.profile_words import has_time
@@ -36,8 +37,9 @@ from blocktool.results.profile import Profile, ProfileCase
 _TONES: dict[str, Tone] = {"yellow": "warn", "green": "good", "dim": "muted"}
 
 
-def page(profile: Profile, view: View) -> Page:
-    """Warnings, key figures, cases, and each question that the cases answer as a chart."""
+def page(profile: Profile, view: View, rows: int = MOST_ROWS) -> Page:
+    """Warnings, key figures, cases, and each question that the cases answer as a chart; at most
+    ``rows`` modules in all."""
     cases = profile.cases
     return Page(
         title=profile.target,
@@ -54,7 +56,7 @@ def page(profile: Profile, view: View) -> Page:
             ("max-batch", "Largest batch", [largest_batch(profile)]),
             ("roofline", "Roofline", [roofline_chart(profile)]),
             ("memory", "Memory", memory_blocks(profile)),
-            ("modules", "Where the time goes", module_blocks(profile, view)),
+            ("modules", "Where the time goes", module_blocks(profile, view, rows)),
             ("phases", "Phases of a step", [phases_chart(profile)]),
             ("samples", "Samples", [samples_chart(profile)]),
             ("protocol", "How it was measured", _protocol(profile)),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from blocktool.render import units
+from blocktool.render.html.icicle import Metric, icicle
 from blocktool.render.html.pieces import Block, Cell, Column, Details, Notes, Prose
-from blocktool.render.html.tree import Metric, Node, icicle, tree_table
+from blocktool.render.html.tree import Node, tree_table
 from blocktool.render.profile_keys import keys_of, named
 from blocktool.render.profile_tree import TimeNode, shown_tree
 from blocktool.render.view import View
@@ -22,15 +23,17 @@ _METRICS = (
 _TITLES = ("Calls", "Time", "Own time", "Own share", "MACs", "GFLOP/s", "GB/s", "Of limit")
 
 
-def module_blocks(profile: Profile, view: View) -> list[Block | None]:
-    """An icicle and a table for each case that has modules; all but the first closed."""
+def module_blocks(profile: Profile, view: View, most: int) -> list[Block | None]:
+    """An icicle and a table for each case that has modules, which share ``most`` rows; all but the
+    first closed."""
     keys = keys_of(profile.cases)
     found: list[Block | None] = []
     timed = [case for case in profile.cases if case.modules is not None and case.modules.rows]
+    share = most // max(len(timed[:_MOST]), 1)
     for i, case in enumerate(timed[:_MOST]):
         assert case.modules is not None  # filtered above
         where = named(case, keys)
-        blocks = _of_case(f"times-{i}", where, profile.root_type, case.modules, view)
+        blocks = _of_case(f"times-{i}", where, profile.root_type, case.modules, view, share)
         found += blocks if i == 0 else [Details(f"Modules: {where}", tuple(blocks))]
     if len(timed) > _MOST:
         found.append(Prose((f"{len(timed) - _MOST} more cases have modules: -f csv has them.",)))
@@ -38,17 +41,18 @@ def module_blocks(profile: Profile, view: View) -> list[Block | None]:
 
 
 def _of_case(
-    name: str, where: str, title: str, times: ModuleTimes, view: View
+    name: str, where: str, title: str, times: ModuleTimes, view: View, most: int
 ) -> list[Block]:  # fmt: skip
     whole = shown_tree(times.rows, View(depth=_ALL, expand=True))[0]
     at = f", {where}" if where else ""
     # A phase that lies outside all modules counts as a child of the root; so it is drawn.
     columns = (Column("Type"), *(Column(each, right=True) for each in _TITLES), Column("Bound"))
-    data = tree_table(_node(whole, title), columns, f"Time by module{at}")
+    data = tree_table(_node(whole, title), columns, f"Time by module{at}", most=most)
     drawn = whole if view.expand else shown_tree(times.rows, View(depth=_ALL))[0]
     chart = icicle(
-        name, f"Modules by time{at}", _node(drawn, title), _METRICS, data, levels=view.depth
-    )
+        name, f"Modules by time{at}", _node(drawn, title), _METRICS, data,
+        levels=view.depth, most=most,
+    )  # fmt: skip
     told = (
         f"From {times.runs} runs with a clock at each module, which took "
         f"{units.duration(times.instrumented_ms)} instead of {units.duration(times.whole_ms)}; "

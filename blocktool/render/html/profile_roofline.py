@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from blocktool.render import profile_figures as figures
 from blocktool.render import units
 from blocktool.render.html.marks import COLORS, DASHES, SYMBOLS, label, log_axis, short
-from blocktool.render.html.pieces import Cell, Chart, Column, Table, Variant
+from blocktool.render.html.pieces import Cell, Chart, Column, Prose, Table, Variant
 from blocktool.render.profile_keys import keys_of, named
 from blocktool.render.profile_words import has_time
 from blocktool.results.profile import Profile, ProfileCase
@@ -18,6 +18,12 @@ from blocktool.results.roofline import Ceilings
 
 _MODULES = 400
 """Modules that are drawn, the slowest."""
+_COMPUTED = {
+    "bf16": "bfloat16", "amp-bf16": "bfloat16", "fp16": "float16", "amp-fp16": "float16",
+    "int8-dynamic": "int8", "int8-static": "int8",
+}  # fmt: skip
+"""The dtypes of variants that compute in another one than their case."""
+_INSTEAD = {"float16": "bfloat16", "bfloat16": "float16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +37,23 @@ class _Point:
     bound: str
 
 
-def roofline_chart(profile: Profile) -> Chart | None:
-    """Cases, and the modules of each case that has them; None without limits or points."""
+def roofline_chart(profile: Profile) -> Chart | Prose | None:
+    """Cases, and the modules of each case that has them, below the limits of the dtypes that they
+    compute in; None without limits or points, words alone where no limit is known."""
     limits = profile.ceilings
     if limits is None or not limits.gflops or not limits.gbps:
         return None
-    cases = [case for case in profile.cases if has_time(case)]
+    timed = [case for case in profile.cases if has_time(case)]
+    cases = [case for case in timed if _limit_of(case, limits) is not None]
+    left_out = _left_out([case for case in timed if case not in cases])
+    if left_out and not cases:
+        return Prose((left_out,))
     points = [point for case in cases if (point := _of_case(case, cases))]
     variants = []
     rows: list[tuple[str, _Point]] = []
     if points:
-        variants.append(_variant("cases", points, limits, _dtypes(cases, limits)))
+        made = _variant("cases", points, limits, _dtypes(cases, limits))
+        variants.append(replace(made, told=f"{made.told} {left_out}".rstrip()))
         rows += [("", point) for point in points]
     keys = keys_of(profile.cases)
     for case in cases:
@@ -96,13 +108,39 @@ def _of_modules(case: ProfileCase) -> list[_Point]:
     return sorted(found, key=lambda point: -point.ms)[:_MODULES]
 
 
+def _computed(case: ProfileCase) -> str:
+    """The dtype that the contractions of a case compute in: a variant may take another one."""
+    for change in case.variant.split("+"):
+        if change in _COMPUTED:
+            return _COMPUTED[change]
+    return case.dtype
+
+
+def _limit_of(case: ProfileCase, limits: Ceilings) -> str | None:
+    """The limit that a case comes under; the other half precision's serves where its own is not
+    known, as in the figures of the report."""
+    computed = _computed(case)
+    for dtype in (computed, _INSTEAD.get(computed, "")):
+        if dtype in limits.gflops:
+            return dtype
+    return None
+
+
 def _dtypes(cases: Sequence[ProfileCase], limits: Ceilings) -> list[str]:
-    """The limits of arithmetic that matter to these cases: theirs, else all."""
-    wanted = {case.dtype for case in cases}
+    """The limits of arithmetic that these cases come under."""
+    wanted = {_limit_of(case, limits) for case in cases}
     if "float32" in wanted:
         wanted.add("tf32")
-    found = [dtype for dtype in limits.gflops if dtype in wanted]
-    return found or list(limits.gflops)
+    return [dtype for dtype in limits.gflops if dtype in wanted]
+
+
+def _left_out(cases: Sequence[ProfileCase]) -> str:
+    """What is said of cases under no known limit; nothing without any."""
+    if not cases:
+        return ""
+    dtypes = " and ".join(dict.fromkeys(map(_computed, cases)))
+    number = "1 case is" if len(cases) == 1 else f"{len(cases)} cases are"
+    return f"{number} left out: no limit of arithmetic in {dtypes} is known."
 
 
 def _variant(name: str, points: list[_Point], limits: Ceilings, dtypes: list[str]) -> Variant:
@@ -148,7 +186,7 @@ def _marks(kind: str, points: list[_Point], longest: float, i: int) -> dict[str,
         "x": [point.intensity for point in points], "y": [point.gflops for point in points],
         "marker": {
             "color": COLORS[i], "symbol": SYMBOLS[i % len(SYMBOLS)], "opacity": 0.85,
-            "size": [7 + 11 * math.sqrt(point.ms / longest) for point in points],
+            "size": [7 + 11 * math.sqrt(max(point.ms / longest, 0.0)) for point in points],
             "line": {"width": 1, "color": "var(--paper)"},
         },
         "text": [

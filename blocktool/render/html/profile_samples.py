@@ -10,6 +10,7 @@ from blocktool.render.html.marks import (
     PATTERNS,
     axis,
     band,
+    counting_axis,
     label,
     level,
     short,
@@ -72,8 +73,8 @@ def _figure(taken: Latency, most: int) -> Figure:
         "hovertemplate": f"%{{x}} samples at about %{{y:.4g}} {unit}<extra></extra>",
     }  # fmt: skip
     layout = {
-        "xaxis": axis("sample", domain=[0, 0.78]),
-        "xaxis2": axis("count", domain=[0.81, 1]),
+        "xaxis": counting_axis("sample", len(taken.samples), domain=[0, 0.78]),
+        "xaxis2": counting_axis("count", max(counted), domain=[0.81, 1]),
         "yaxis": axis(unit),
         "showlegend": False,
         "shapes": [

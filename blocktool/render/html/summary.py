@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from blocktool.analysis.fold import ModuleNode, fold, module_tree
 from blocktool.render import summary_cross_check, summary_notes, units
+from blocktool.render.html.icicle import Metric, icicle
 from blocktool.render.html.memory import live_chart, parts_chart, peak_sentence
 from blocktool.render.html.pieces import (
     Block,
@@ -19,7 +20,7 @@ from blocktool.render.html.pieces import (
     sections,
 )
 from blocktool.render.html.summary_operations import operations_chart
-from blocktool.render.html.tree import Metric, Node, icicle, tree_table
+from blocktool.render.html.tree import MOST_ROWS, Node, tree_table
 from blocktool.render.html.words import versions
 from blocktool.render.view import View
 from blocktool.results.summary import Summary
@@ -42,8 +43,9 @@ _COLUMNS = (
 )
 
 
-def page(summary: Summary, view: View) -> Page:
-    """Key figures, modules, memory, operations, and how the figures were come by."""
+def page(summary: Summary, view: View, rows: int = MOST_ROWS) -> Page:
+    """Key figures, modules (at most ``rows``), memory, operations, and how the figures were come
+    by."""
     memory: list[Block | None] = [_memory(summary), _peak(summary)]
     return Page(
         title=summary.target,
@@ -54,7 +56,7 @@ def page(summary: Summary, view: View) -> Page:
         ),
         sections=sections(
             ("figures", "Key figures", [*_remarks(summary), _cards(summary)]),
-            ("modules", "Where it goes", [_modules(summary, view)]),
+            ("modules", "Where it goes", [_modules(summary, view, rows)]),
             ("memory", "Memory over the run", memory),
             ("phases", "Phases", [_phases(summary)]),
             ("operations", "Operations", [operations_chart(summary, view)]),
@@ -102,16 +104,18 @@ def _cards(summary: Summary) -> Cards:
     )
 
 
-def _modules(summary: Summary, view: View) -> Block | None:
+def _modules(summary: Summary, view: View, most: int) -> Block | None:
     if not summary.modules:
         return None
     whole = module_tree(summary.modules)
     title = summary.root_type
-    data = tree_table(_node(whole, title), _COLUMNS, "Modules, each with those in it")
+    caption = "Modules, each with those in it"
+    data = tree_table(_node(whole, title), _COLUMNS, caption, most=most)
     drawn = whole if view.expand else fold(whole)
     chart = icicle(
-        "modules-chart", "Modules by cost", _node(drawn, title), _METRICS, data, levels=view.depth
-    )
+        "modules-chart", "Modules by cost", _node(drawn, title), _METRICS, data,
+        levels=view.depth, most=most,
+    )  # fmt: skip
     return chart or data
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -14,11 +15,13 @@ from typing import Any
 import pytest
 from render import comparisons, formula_reports, profiles, shape_reports, summaries
 from render.html.hostile import MARKUP, everything, listing
+from render.summaries import row
 
 from blocktool.errors import UsageError
 from blocktool.render.html import needs, page, render, render_together
 from blocktool.render.html.page import in_script
 from blocktool.render.view import View
+from blocktool.results.summary import Summary
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 MAKERS: dict[str, Callable[[], Any]] = {
@@ -120,6 +123,16 @@ def test_what_comes_from_outside_is_text(name: str):
         assert MARKUP.replace("\u2028", "") in read.said().replace("\u2028", "")
 
 
+def test_no_name_turns_the_text_behind_it():
+    name = "a\u202efdp.b\u2066\u200f"
+    made = summaries.summary([row("", "Net", params=2), row(name, name, params=2)])
+    text = render(replace(made, target=name), View())
+    assert "fdp.b" in text
+    for turn in ("\u202e", "\u2066", "\u200f"):
+        assert turn not in text
+        assert json.dumps(turn)[1:-1] not in text.lower()
+
+
 def test_the_policy_lets_nothing_in_but_the_scripts_of_the_page():
     text = render(summaries.backbone(), View())
     read = Reader(text)
@@ -156,6 +169,38 @@ def test_several_reports_make_one_page():
     said = read.said("h2")
     assert "a.json: Where it goes" in said
     assert "c.json: Samples" in said
+
+
+def large(modules: int, path: str) -> Summary:
+    rows = [row("", "Net", params=modules, macs=modules, read=modules)]
+    rows += [row(f"{path}{n}", params=1, macs=1, read=1) for n in range(modules)]
+    return summaries.summary(rows)
+
+
+@pytest.mark.parametrize(
+    ("reports", "modules", "path"),
+    [(2, 3_000, "m"), (9, 1_000, "m"), (2, 2_000, "a name of a module " * 20)],
+)
+def test_a_page_stays_below_six_million_bytes(
+    reports: int, modules: int, path: str, monkeypatch: pytest.MonkeyPatch
+):
+    script = "x" * len(needs.plotly_script())
+    monkeypatch.setattr(page, "plotly_script", lambda: script)
+    names = [f"{n}.json" for n in range(reports)]
+    text = render_together([large(modules, path)] * reports, names, View(expand=True))
+    assert len(text.encode()) < 6_000_000
+    assert text.count("<tr data-l=") >= 400  # there is room for so many
+    assert text.count("-f csv has all)</caption>") == reports
+
+
+def test_the_page_of_one_large_report_stays_below_six_million_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    script = "x" * len(needs.plotly_script())
+    monkeypatch.setattr(page, "plotly_script", lambda: script)
+    text = render(large(4_000, "features."), View(expand=True))
+    assert len(text.encode()) < 6_000_000
+    assert 1_000 <= text.count("<tr data-l=") <= 2_500
 
 
 def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -11,13 +11,13 @@ from render.summaries import row, summary
 from blocktool.render.html import profile as profile_page
 from blocktool.render.html import summary as summary_page
 from blocktool.render.html import tree
-from blocktool.render.html.pieces import Chart, TreeTable
+from blocktool.render.html.pieces import Chart, Details, TreeTable
 from blocktool.render.view import View
 from blocktool.results.summary import Summary
 
 
-def chart_of(made: Summary, view: View | None = None) -> Chart:
-    page = summary_page.page(made, view or View())
+def chart_of(made: Summary, view: View | None = None, rows: int = tree.MOST_ROWS) -> Chart:
+    page = summary_page.page(made, view or View(), rows)
     (block,) = next(each.blocks for each in page.sections if each.id == "modules")
     assert isinstance(block, Chart)
     return block
@@ -67,13 +67,35 @@ def test_a_module_without_figures_has_a_table_alone():
     assert isinstance(block, TreeTable)
 
 
-def test_levels_are_left_out_before_a_page_grows_too_large(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tree, "MOST_ROWS", 8)
-    table = chart_of(summaries.backbone()).data
+def test_levels_are_left_out_before_a_page_grows_too_large():
+    table = chart_of(summaries.backbone(), rows=8).data
     assert isinstance(table, TreeTable)
     assert len(table.rows) == 5
     assert "1 of 3 levels; -f csv has all" in table.caption
     assert not any(each.parent for each in table.rows[1:])
+
+
+def test_of_a_flat_module_with_too_many_others_the_first_are_shown():
+    rows = [row("", "Net", params=1000), *(row(f"m{n}", params=10) for n in range(100))]
+    chart = chart_of(summary(rows), View(expand=True), rows=20)
+    table = chart.data
+    assert isinstance(table, TreeTable)
+    assert len(table.rows) == len(chart.figure["data"][0]["labels"]) == 20
+    assert "(19 of 100 modules; -f csv has all)" in table.caption
+    # What is left out still counts in the whole.
+    assert sums(chart, 0)[0] == 1000
+    assert chart.variants[0].figure["data"][0]["values"][:2] == [810, 10]
+
+
+def test_cases_share_the_rows_of_a_page():
+    made = profiles.by_module()
+    several = replace(made, cases=tuple(replace(made.cases[0], index=n) for n in range(3)))
+    page = profile_page.page(several, View(), 30)
+    shown = next(each.blocks for each in page.sections if each.id == "modules")
+    charts = [shown[0], *(each.blocks[0] for each in shown if isinstance(each, Details))]
+    sizes = [len(each.data.rows) for each in charts if isinstance(each, Chart) and each.data]
+    assert len(sizes) == 3
+    assert max(sizes) <= 10
 
 
 def test_the_depth_asked_for_is_drawn():
