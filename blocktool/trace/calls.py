@@ -101,7 +101,7 @@ class ModulePaths:
 def _nearest(paths: dict[str, None], caller: str) -> str:
     """The path that lies under the caller: right below it if there is one."""
     if caller:
-        for name in {path.rpartition(".")[2] for path in paths}:
+        for name in dict.fromkeys(path.rpartition(".")[2] for path in paths):  # in their order
             if f"{caller}.{name}" in paths:
                 return f"{caller}.{name}"
         under = [path for path in paths if path.startswith(f"{caller}.")]
