@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from blocktool.analysis.compare import Report
+    from blocktool.analysis.mismatches import Report
     from blocktool.results.comparison import Comparison
     from blocktool.results.formulas import Formulas
     from blocktool.trace.inputs import Inputs

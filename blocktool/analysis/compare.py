@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from blocktool.analysis.compare_summaries import compare_summaries
-from blocktool.analysis.mismatches import mismatches
+from blocktool.analysis.mismatches import Report, mismatches
 from blocktool.analysis.statements import statements
 from blocktool.results.comparison import (
     ComparedKind,
@@ -18,8 +18,6 @@ from blocktool.results.comparison import (
 from blocktool.results.profile import Profile
 from blocktool.results.shapes import ShapeReport
 from blocktool.results.summary import Summary
-
-Report = Summary | Profile | ShapeReport
 
 KINDS: dict[type, ComparedKind] = {
     Summary: "summary",

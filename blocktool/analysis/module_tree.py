@@ -61,9 +61,12 @@ def tree(rows: Sequence[ModuleRow], shared: Sequence[SharedTensor] = ()) -> Node
     root = Node(rows[0], "", None)
     nodes = {"": root}
     for row in rows[1:]:
-        above, _, name = row.path.rpartition(".")
+        above = row.path.rpartition(".")[0]
+        while above and above not in nodes:
+            above = above.rpartition(".")[0]
         parent = nodes.get(above, root)
-        node = nodes[row.path] = Node(row, name if above in nodes else row.path, parent)
+        name = row.path.removeprefix(f"{above}.") if above else row.path
+        node = nodes[row.path] = Node(row, name, parent)
         parent.children.append(node)
     twice: dict[int, dict[str, int]] = {}
     for tensor in shared:

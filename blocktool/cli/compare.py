@@ -19,8 +19,9 @@ from blocktool.errors import ReportError, UsageError
 from blocktool.render.view import View
 
 if TYPE_CHECKING:
-    from blocktool.analysis.compare import Compared, Report
+    from blocktool.analysis.compare import Compared
     from blocktool.analysis.gate_rules import Rule
+    from blocktool.analysis.mismatches import Report
     from blocktool.cli.compared import Sides
     from blocktool.results.comparison import Comparison
 

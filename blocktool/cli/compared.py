@@ -11,7 +11,7 @@ from blocktool.cli.errors import warn
 from blocktool.errors import ReportError, UsageError
 
 if TYPE_CHECKING:
-    from blocktool.analysis.compare import Report
+    from blocktool.analysis.mismatches import Report
 
 
 @dataclass(frozen=True)
