@@ -39,7 +39,7 @@ def compare(
     select: options.Select = None,
     measure: own.Measure = False,
     device: own.Device = "auto",
-    threads: profile_options.Threads = None,
+    threads: own.Threads = None,
     processes: own.Processes = None,
     min_time: own.MinTime = None,
     timeout: profile_options.Timeout = "600",

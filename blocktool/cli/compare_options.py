@@ -91,6 +91,15 @@ Mode = Annotated[
         "training.",
     ),
 ]
+Threads = Annotated[
+    int | None,
+    option(
+        "--threads",
+        metavar="N",
+        section=MEASURED,
+        help="Of torch on CPU. Default: one less than the cores, which is quieter.",
+    ),
+]
 Processes = Annotated[
     int | None,
     option(

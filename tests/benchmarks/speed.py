@@ -23,6 +23,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -63,16 +64,28 @@ def processes(rounds: int) -> str:
         return lambda: subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
 
     ours = blocktool_command()
-    times = race(
-        {
-            'python -c "import torch"': command(sys.executable, "-c", "import torch"),
-            "blocktool --help": command(*ours, "--help"),
-            "blocktool summary examples/resnet50.yaml": command(
-                *ours, "summary", "examples/resnet50.yaml"
-            ),
-        },
-        rounds,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        old, new = f"{folder}/resnet50.json", f"{folder}/resnet101.json"
+        for path, config in ((old, "resnet50"), (new, "resnet101")):
+            command(*ours, "summary", f"examples/{config}.yaml", "-o", path)()
+        times = race(
+            {
+                'python -c "import torch"': command(sys.executable, "-c", "import torch"),
+                "blocktool --help": command(*ours, "--help"),
+                "blocktool list": command(*ours, "list"),
+                "blocktool compare resnet50.json resnet101.json": command(
+                    *ours, "compare", old, new, "--fail-on", "macs:+100%"
+                ),
+                "blocktool report resnet50.json -f table": command(
+                    *ours, "report", old, "-f", "table"
+                ),
+                "blocktool report resnet50.json": command(*ours, "report", old, "--force"),
+                "blocktool summary examples/resnet50.yaml": command(
+                    *ours, "summary", "examples/resnet50.yaml"
+                ),
+            },
+            rounds,
+        )
     base, *_ = times.values()
     rows = [(f"`{name}`", t, f"{ratio(t, base):.2f}") for name, t in times.items()]
     return table(("process", "wall time", "to `import torch`"), rows)
