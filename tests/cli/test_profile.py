@@ -483,3 +483,12 @@ def test_several_processes(blocktool: Blocktool, nets: Path) -> None:
     assert latency["high"] >= max(case["process_medians_ms"])
     assert math.isclose(case["throughput"], 2000 / latency["p50"], rel_tol=1e-4)
     assert math.isclose(case["gflops"], 2e-6 * case["macs"] / latency["p50"], rel_tol=1e-4)
+
+
+def test_modes_are_those_of_a_profile():
+    from typing import get_args
+
+    from blocktool.cli.profile_options import MODES
+    from blocktool.results.profile import RunMode
+
+    assert get_args(RunMode) == MODES
