@@ -157,6 +157,8 @@ def measured(old: str, new: str, asked: Asked) -> tuple[Profile, Profile]:
 
 
 def _request(target: str, arguments: list[str], asked: Asked) -> Request:
+    from blocktool.measure.side_by_side import spare_threads
+
     modes = profile_options.listed([asked.mode] if asked.mode else None)
     return read_request(
         target,
@@ -167,16 +169,8 @@ def _request(target: str, arguments: list[str], asked: Asked) -> Request:
         dtype=profile_options.listed([asked.dtype] if asked.dtype else None),
         modes=modes or ("inference",),
         device=asked.device,
-        threads=asked.threads or _spare_threads(),
+        threads=asked.threads or spare_threads(),
     )
-
-
-def _spare_threads() -> int:
-    """One less than the cores: where a module waits for its slowest thread, whatever else runs on
-    one of them is in every time."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, cores - 1)
 
 
 def _rule(asked: Asked) -> Rule:

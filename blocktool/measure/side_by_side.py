@@ -6,6 +6,7 @@ in each pair of processes is that of the targets.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from uuid import uuid4
 
@@ -29,6 +30,14 @@ _TRIES = 3
 """Pairs that may go wrong before no more are begun."""
 
 Row = tuple[CaseSpec | None, CaseSpec | None]
+
+
+def spare_threads() -> int:
+    """One less than the cores: where a module waits for its slowest thread, whatever else runs on
+    one of them is in every time."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, cores - 1)
 
 
 def run_both(

@@ -21,8 +21,8 @@ _RULE_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 def render(comparison: Comparison, view: View) -> str:
     """The comparison in at most ``view.width`` columns; only a command that reproduces a failure
     stays whole, so that it can be copied. Where both sides are alike and no rule is broken it is
-    the empty string."""
-    if words.silent(comparison):
+    the empty string, and so where there is nothing to compare and no rule to hold."""
+    if words.silent(comparison) or (comparison.old is None and not comparison.rules):
         return ""
     if comparison.old is None:
         blocks = [_findings(comparison, view), _held(comparison, view)]

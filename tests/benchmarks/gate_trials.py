@@ -221,13 +221,17 @@ def main() -> None:
     parser.add_argument("--slow-trials", type=int, default=50)
     parser.add_argument("--apart-rounds", type=int, default=0)
     parser.add_argument("--processes", type=int, help="pairs of them (default: compare's)")
-    parser.add_argument("--threads", type=int, help="of torch (default: its own)")
+    parser.add_argument("--threads", type=int, help="of torch (default: compare's)")
     parser.add_argument("--ratio-seconds", type=float, default=20.0, help="of each long run")
     parser.add_argument("--raw", type=Path, help="where the medians go, and come from")
     parser.add_argument("--judge-only", action="store_true")
     output_option(parser)
     options = parser.parse_args()
     done = load(options.raw)
+    if options.threads is None:
+        from blocktool.measure.side_by_side import spare_threads
+
+        options.threads = spare_threads()
     ratios = {} if options.judge_only else true_ratios(options.threads, options.ratio_seconds)
     for module, ratio in ratios.items():
         say(f"{module}: eleven layers take {ratio:.3f} times as long as ten")

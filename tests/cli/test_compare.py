@@ -116,6 +116,8 @@ def test_a_baseline_is_made_held_and_updated(blocktool, net, saved, project: Pro
     done = blocktool(*line)
     assert done.code == 2
     assert "--update" in done.err
+    plain = blocktool("compare", "first.json", "new.json", "--update")
+    assert (plain.code, plain.out) == (0, "")
     done = blocktool(*line, "--update")
     assert done.code == 0
     assert base.read_text() == Path("new.json").read_text()
